@@ -51,7 +51,10 @@ export interface KeyEntry {
   readonly lease: string
 }
 
-/** A refusal is a result like any other: equal on all nodes (design, section 7). `revision` is the store's after the command. */
+/**
+ * A refusal is a result like any other: equal on all nodes (design, section 7). `revision` is the store's after the command;
+ * of a compaction, the compact revision that is in force now.
+ */
 export type CommandResult =
   | {
       readonly kind: 'put'

@@ -119,12 +119,14 @@ export class ByteWriter {
   }
 
   uint8(value: number): this {
-    this.#bytes[this.#grow(1)] = value
+    const at = this.#grow(1)
+    this.#bytes[at] = value
     return this
   }
 
   uint32(value: number): this {
-    this.#bytes.writeUInt32LE(value, this.#grow(4))
+    const at = this.#grow(4)
+    this.#bytes.writeUInt32LE(value, at)
     return this
   }
 
@@ -145,12 +147,14 @@ export class ByteWriter {
   }
 
   bytes(value: Uint8Array): this {
-    this.#bytes.set(value, this.#grow(value.length))
+    const at = this.#grow(value.length)
+    this.#bytes.set(value, at)
     return this
   }
 
   latin1(value: string): this {
-    this.#bytes.write(value, this.#grow(value.length), 'latin1')
+    const at = this.#grow(value.length)
+    this.#bytes.write(value, at, 'latin1')
     return this
   }
 
@@ -159,6 +163,13 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length)
   }
 
+  /** Starts over in the same memory: views that `finish` gave out are overwritten. For callers that have copied them. */
+  reset(): this {
+    this.#length = 0
+    return this
+  }
+
+  /** Makes room and says where. May replace the buffer, so it comes before any use of it in the same expression. */
   #grow(length: number): number {
     const at = this.#length
     this.#length = at + length

@@ -243,6 +243,16 @@ export interface IncarnationRegistry {
   record(member: NodeId, incarnation: string): Promise<void>
 }
 
+/**
+ * The durable note that this node's log has lost acknowledged entries and has not caught up since: a crash in between must not
+ * make it forget that it may not vote.
+ */
+export interface AmnesiaNote {
+  readonly isSet: boolean
+  set(): Promise<void>
+  clear(): Promise<void>
+}
+
 /** Free space on the data directory's file system. */
 export interface DiskSpace {
   freeBytes(): Promise<number>

@@ -1,0 +1,7 @@
+#!/usr/bin/env node
+// The executable. CommonJS, because the size of libuv's thread pool is read once, at its first use, and an ES module's
+// imports have used it before any code of ours could run. Eight threads, so that neither a burst of LevelDB reads nor
+// slow DNS look-ups can keep the log's next write waiting.
+process.env['UV_THREADPOOL_SIZE'] ??= '8'
+
+void import('./main.ts').then(({ main }) => main(process.argv.slice(2)))

@@ -1,0 +1,143 @@
+// The requests that a client makes, as plain data: where they go, what they say, how their answers are read.
+import type { ClusterStatus, NodeStatus } from '../api/status.ts'
+import { WIRE_LIMITS } from '../api/limits.ts'
+import { parseDelete, parseGet, parsePut } from './answers.ts'
+import type { DeleteResult, PutResult } from './answers.ts'
+import { parseCluster, parseStatus, parseTransfer, parseVersion } from './admin-answers.ts'
+import type { VersionInfo } from './admin-answers.ts'
+import { refusal } from './client-error.ts'
+import type { GetResult } from './entry.ts'
+import { keyPath, LONE_SURROGATE } from './key-path.ts'
+import type { Key } from './key-path.ts'
+import { checkConditions } from './options.ts'
+import type { DeleteOptions, GetOptions, PutOptions } from './options.ts'
+import type { OperationKind } from './retry-policy.ts'
+import type { TransportRequest, TransportResponse } from './transport.ts'
+
+export interface Operation<T> {
+  /** For messages: `put`. */
+  readonly name: string
+  readonly kind: OperationKind
+  readonly method: TransportRequest['method']
+  readonly path: string
+  /** Further parameters, without the `timeout` that each attempt adds. Names and values need no escaping. */
+  readonly query: readonly string[]
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | undefined
+  /** The node understands `timeout`. */
+  readonly takesTimeout: boolean
+  /** Throws a FailedAnswer. */
+  readonly parse: (response: TransportResponse) => T
+}
+
+const NO_HEADERS: Readonly<Record<string, string>> = {}
+
+export function getOperation(key: Key, options: GetOptions): Operation<GetResult | undefined> {
+  const { consistency, minRevision, maxStaleMs } = options
+  if (consistency === 'linearizable' && maxStaleMs !== undefined)
+    throw refusal('BAD_PARAMETER', 'maxStaleMs allows a stale read, and consistency asks for a linearizable one')
+  const query: string[] = []
+  if (consistency === 'stale') query.push('consistency=stale')
+  if (maxStaleMs !== undefined) query.push(`maxStale=${maxStaleMs}ms`)
+  if (minRevision !== undefined) query.push(`minRevision=${minRevision}`)
+  return {
+    name: 'get',
+    kind: 'read',
+    method: 'GET',
+    path: keyPath(key),
+    query,
+    headers: NO_HEADERS,
+    body: undefined,
+    takesTimeout: true,
+    parse: (response) => parseGet(response, key),
+  }
+}
+
+export function putOperation(key: Key, value: string | Uint8Array, options: PutOptions): Operation<PutResult> {
+  const { contentType, prev = false } = options
+  const headers: Record<string, string> = {}
+  if (contentType !== undefined) headers['content-type'] = contentType
+  const query = applyCondition(options, headers)
+  if (prev) query.push('prev')
+  return {
+    name: 'put',
+    kind: 'write',
+    method: 'PUT',
+    path: keyPath(key),
+    query,
+    headers,
+    body: valueBytes(value),
+    takesTimeout: true,
+    parse: (response) => parsePut(response, key, prev),
+  }
+}
+
+export function deleteOperation(key: Key, options: DeleteOptions): Operation<DeleteResult> {
+  const { prev = false } = options
+  const headers: Record<string, string> = {}
+  const query = applyCondition(options, headers)
+  if (prev) query.push('prev')
+  return {
+    name: 'delete',
+    kind: 'write',
+    method: 'DELETE',
+    path: keyPath(key),
+    query,
+    headers,
+    body: undefined,
+    takesTimeout: true,
+    parse: (response) => parseDelete(response, key, prev),
+  }
+}
+
+export const transferOperation = (to: string | undefined): Operation<void> => ({
+  name: 'transferLeadership',
+  kind: 'admin',
+  method: 'POST',
+  path: '/v1/leader/transfer',
+  query: [],
+  headers: { 'content-type': 'application/json' },
+  body: Buffer.from(JSON.stringify(to === undefined ? {} : { to })),
+  takesTimeout: false,
+  parse: parseTransfer,
+})
+
+export const statusOperation = (): Operation<NodeStatus> => question('status', '/v1/status', parseStatus)
+export const clusterOperation = (): Operation<ClusterStatus> => question('cluster', '/v1/cluster', parseCluster)
+export const versionOperation = (): Operation<VersionInfo> => question('version', '/version', parseVersion)
+
+const question = <T>(name: string, path: string, parse: (response: TransportResponse) => T): Operation<T> => ({
+  name,
+  kind: 'read',
+  method: 'GET',
+  path,
+  query: [],
+  headers: NO_HEADERS,
+  body: undefined,
+  takesTimeout: false,
+  parse,
+})
+
+/** Adds the condition of a write to its headers, or gives it as a parameter. */
+function applyCondition(options: PutOptions & DeleteOptions, headers: Record<string, string>): string[] {
+  checkConditions(options)
+  if (options.ifAbsent === true) headers['if-none-match'] = '*'
+  if (options.ifExists === true) headers['if-match'] = '*'
+  return options.ifRevision === undefined ? [] : [`cas=${options.ifRevision}`]
+}
+
+function valueBytes(value: string | Uint8Array): Uint8Array {
+  let bytes: Uint8Array
+  if (typeof value === 'string') {
+    if (LONE_SURROGATE.test(value))
+      throw refusal('BAD_REQUEST', 'the value is not well-formed Unicode (a lone surrogate); give its bytes instead')
+    bytes = Buffer.from(value, 'utf8')
+  } else if (value instanceof Uint8Array) {
+    bytes = value
+  } else {
+    throw refusal('BAD_REQUEST', `a value is a string or a Uint8Array, not ${typeof value}; for JSON there is putJson`)
+  }
+  if (bytes.length > WIRE_LIMITS.valueBytesMax)
+    throw refusal('VALUE_TOO_LARGE', `the value has ${bytes.length} bytes; the limit is ${WIRE_LIMITS.valueBytesMax}`)
+  return bytes
+}

@@ -1,0 +1,59 @@
+// How the client reaches a node: one HTTP request, one whole answer. undici implements it; a simulation replaces it.
+// A transport never repeats a request, follows no redirect and sets no deadline of its own: all that is the client's.
+
+export interface TransportRequest {
+  /** The endpoint's origin, such as http://127.0.0.1:7700. */
+  readonly endpoint: string
+  readonly method: 'GET' | 'PUT' | 'DELETE' | 'POST'
+  /** The request target exactly as it is to be sent; nothing may normalise it. */
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array | undefined
+  /** Ends the attempt: `send` must reject soon after, whatever state the connection is in. */
+  readonly signal: AbortSignal
+}
+
+export interface TransportResponse {
+  readonly status: number
+  /** By lower-case name; a repeated header is a list. */
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly body: Uint8Array
+}
+
+/**
+ * `not-sent`: not one byte of the request can have reached the node. Claim it only when it is certain, because a write is
+ * repeated on it. `broken`: the connection ended before a whole answer. `unreadable`: what came back is not HTTP, or
+ * is larger than any answer of ours.
+ */
+export type TransportFailure = 'not-sent' | 'broken' | 'unreadable'
+
+export class TransportError extends Error {
+  override readonly name = 'TransportError'
+  readonly kind: TransportFailure
+
+  constructor(kind: TransportFailure, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause })
+    this.kind = kind
+  }
+}
+
+export interface Transport {
+  /** Rejects with a {@link TransportError}, and nothing else. */
+  send(request: TransportRequest): Promise<TransportResponse>
+  /** Breaks off what is in flight and closes every connection. */
+  close(): Promise<void>
+}
+
+/** Monotonic time in milliseconds and one-shot timers. The driver's clock fits, and so does a simulated one. */
+export interface ClientClock {
+  now(): number
+  after(delayMs: number, callback: () => void): { cancel(): void }
+}
+
+export const SYSTEM_CLOCK: ClientClock = {
+  now: () => performance.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}

@@ -1,0 +1,145 @@
+// The real transport: one undici pool for each endpoint, given request targets byte by byte (URL parsers fold `..`).
+// Sockets are bounded here and requests beyond them wait here, so that what never left is known never to have left.
+import { errors, Pool } from 'undici'
+import { TransportError } from './transport.ts'
+import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
+
+const LIMITS = {
+  /** Sockets to one node. Each carries one request at a time: pipelining would let one slow answer hold up the others. */
+  connectionsMax: 64,
+  /** A node that does not even accept is given up early: nothing was sent, so another can be asked. Milliseconds. */
+  connectMsMax: 2_000,
+  /** An entry in JSON: a value of 1 MiB, six bytes for each where everything must be escaped, and to spare. Bytes. */
+  responseBytesMax: 8 * 1024 * 1024,
+} as const
+
+export class UndiciTransport implements Transport {
+  readonly #lanes = new Map<string, Lane>()
+
+  send(request: TransportRequest): Promise<TransportResponse> {
+    let lane = this.#lanes.get(request.endpoint)
+    if (lane === undefined) this.#lanes.set(request.endpoint, (lane = new Lane(request.endpoint)))
+    return lane.send(request)
+  }
+
+  async close(): Promise<void> {
+    const lanes = [...this.#lanes.values()]
+    this.#lanes.clear()
+    await Promise.all(lanes.map((lane) => lane.close()))
+  }
+}
+
+/** The way to one endpoint. */
+class Lane {
+  readonly #pool: Pool
+  /** Those who wait for a socket, first come first served. The client bounds how many calls there can be. */
+  readonly #waiting = new Set<(isTurn: boolean) => void>()
+  #busy = 0
+  /** Connections that ever came up; with none since a request began and none before, the request cannot have left. */
+  #connects = 0
+
+  constructor(origin: string) {
+    this.#pool = new Pool(origin, {
+      connections: LIMITS.connectionsMax,
+      pipelining: 1,
+      // Deadlines are the client's: these would measure something else.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: LIMITS.connectMsMax },
+      maxResponseSize: LIMITS.responseBytesMax,
+    })
+    this.#pool.on('connect', () => this.#connects++)
+  }
+
+  async send(request: TransportRequest): Promise<TransportResponse> {
+    const { signal } = request
+    if (signal.aborted || !(await this.#acquire(signal)))
+      throw new TransportError('not-sent', `given up before anything was sent to ${request.endpoint}`)
+
+    const connects = this.#connects
+    const wasConnected = this.#pool.stats.connected > 0
+    const answer = this.#exchange(request)
+    // The place is free when undici is done with the request, which after an abort may be later than our caller is.
+    const release = (): void => this.#release()
+    answer.then(release, release)
+    try {
+      return await orAborted(answer, signal)
+    } catch (error) {
+      const isCertain = (!wasConnected && this.#connects === connects) || isConnectFailure(error)
+      throw transportError(error, isCertain, request.endpoint)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#pool.destroy()
+  }
+
+  async #exchange({ method, path, headers, body, signal }: TransportRequest): Promise<TransportResponse> {
+    const response = await this.#pool.request({ method, path, headers, body: body ?? null, signal })
+    return { status: response.statusCode, headers: response.headers, body: await response.body.bytes() }
+  }
+
+  /** Takes a place, at once or in turn. False when the signal fired first. */
+  #acquire(signal: AbortSignal): boolean | Promise<boolean> {
+    if (this.#busy < LIMITS.connectionsMax) {
+      this.#busy++
+      return true
+    }
+    return new Promise((resolve) => {
+      const onAbort = (): void => wake(false)
+      const wake = (isTurn: boolean): void => {
+        signal.removeEventListener('abort', onAbort)
+        this.#waiting.delete(wake)
+        resolve(isTurn)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
+      this.#waiting.add(wake)
+    })
+  }
+
+  /** Hands the place to the first who waits for one. */
+  #release(): void {
+    const [first] = this.#waiting
+    if (first === undefined) this.#busy--
+    else first(true)
+  }
+}
+
+/** The answer, or a rejection as soon as the signal fires: undici notices an abort only once it has a socket. */
+function orAborted<T>(answer: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(new Error('given up'))
+    if (signal.aborted) onAbort()
+    signal.addEventListener('abort', onAbort, { once: true })
+    answer.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort))
+  })
+}
+
+function transportError(error: unknown, isCertain: boolean, endpoint: string): TransportError {
+  const reason = reasonOf(error)
+  if (isCertain) return new TransportError('not-sent', `${endpoint} cannot be reached: ${reason}`, error)
+  if (isUnreadable(error))
+    return new TransportError('unreadable', `${endpoint} does not answer in HTTP: ${reason}`, error)
+  return new TransportError('broken', `the connection to ${endpoint} ended before its answer: ${reason}`, error)
+}
+
+/** The system calls before a connection exists; the same error codes from `read` or `write` say nothing. */
+const CONNECT_CALLS: ReadonlySet<unknown> = new Set(['connect', 'getaddrinfo'])
+
+function isConnectFailure(error: unknown): boolean {
+  if (error instanceof AggregateError) return error.errors.length > 0 && error.errors.every(isConnectFailure)
+  const { syscall, code } = facts(error)
+  return CONNECT_CALLS.has(syscall) || code === 'UND_ERR_CONNECT_TIMEOUT'
+}
+
+const isUnreadable = (error: unknown): boolean =>
+  error instanceof errors.HTTPParserError || error instanceof errors.ResponseExceededMaxSizeError
+
+/** A short reason: a name with several addresses fails with a list of errors and no message of its own. */
+function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError && error.errors.length > 0) return reasonOf(error.errors[0])
+  return error instanceof Error && error.message !== '' ? error.message : String(facts(error).code ?? error)
+}
+
+const facts = (error: unknown): { readonly code?: unknown; readonly syscall?: unknown } =>
+  typeof error === 'object' && error !== null ? error : {}

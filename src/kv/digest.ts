@@ -1,0 +1,36 @@
+// The digest: two sums modulo 2^64 that prove equal replicas. `live` covers the keys that exist, `history` every change ever
+// made and is never taken off. A record's share depends on its logical fields alone, never on how or where it is stored.
+import { addHash, Hasher64, subtractHash, ZERO_HASH } from '../lib/hash.ts'
+import type { Hash64 } from '../lib/hash.ts'
+import type { Change, Digest, KeyPointer, KeyRecord } from './types.ts'
+
+/** Raised whenever a share is computed differently. Digests of different versions are never compared. */
+export const DIGEST_VERSION = 1
+
+export const ZERO_DIGEST: Digest = { live: ZERO_HASH, history: ZERO_HASH }
+
+/** Keeps shares of different keyspaces apart, whatever their fields are. */
+const RECORD_KEYSPACE = 0x72 // 'r'
+
+/** One record's share of either sum. A deletion is not a record with an empty value. */
+export function recordShare(record: KeyRecord): Hash64 {
+  const hasher = new Hasher64(DIGEST_VERSION).number(RECORD_KEYSPACE).latin1(record.key)
+  if (record.value === undefined) hasher.number(0)
+  else hasher.number(1).bytes(record.value)
+  return hasher
+    .latin1(record.contentType)
+    .number(record.createRevision)
+    .number(record.at.revision)
+    .number(record.at.sub)
+    .number(record.version)
+    .latin1(record.lease)
+    .finish()
+}
+
+/** The digest after one change: `replaced` is the pointer that it takes the place of, `share` its record's share. */
+export function digestAfter(digest: Digest, change: Change, share: Hash64, replaced: KeyPointer | undefined): Digest {
+  let { live } = digest
+  if (replaced !== undefined && !replaced.isTombstone) live = subtractHash(live, replaced.digest)
+  if (!change.pointer.isTombstone) live = addHash(live, share)
+  return { live, history: addHash(digest.history, share) }
+}

@@ -1,0 +1,78 @@
+// The leader's side of batching: groups of commands, its own and forwarded ones, that arrive in one turn become one entry.
+// Closed at the end of the turn, or once it holds LIMITS.batchBytesMax; a group is never split between entries.
+import { encodeEntry } from '../api/command-codec.ts'
+import type { GroupTag } from '../api/commands.ts'
+import type { ProposeOutcome } from '../raft/index.ts'
+import { LIMITS } from './limits.ts'
+import type { Clock, ForwardAnswer } from './ports.ts'
+
+interface WaitingGroup {
+  readonly tag: GroupTag
+  readonly body: Uint8Array
+  readonly answer: (answer: ForwardAnswer) => void
+}
+
+/** What the proposer needs of the driver. */
+export interface ProposerPort {
+  propose(data: Uint8Array): ProposeOutcome
+  /** Cluster time for the stamp, in milliseconds. */
+  clusterTimeMs(): number
+  /** Something was proposed: see to it. */
+  pump(): void
+}
+
+export class Proposer {
+  readonly #clock: Clock
+  readonly #port: ProposerPort
+  #groups: WaitingGroup[] = []
+  #isScheduled = false
+
+  constructor(clock: Clock, port: ProposerPort) {
+    this.#clock = clock
+    this.#port = port
+  }
+
+  /** Adds a group to this turn's entry. The body has been validated. */
+  add(tag: GroupTag, body: Uint8Array, answer: (answer: ForwardAnswer) => void): void {
+    this.#groups.push({ tag, body, answer })
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.#clock.soon(() => this.close())
+  }
+
+  /** Closes the batch now: called at the end of the turn, and by whoever knows that nothing more will come. */
+  close(): void {
+    this.#isScheduled = false
+    const groups = this.#groups
+    if (groups.length === 0) return
+    this.#groups = []
+    for (let from = 0; from < groups.length;) {
+      let sizeBytes = groups[from]!.body.length
+      let next = from + 1
+      for (; next < groups.length && sizeBytes + groups[next]!.body.length <= LIMITS.batchBytesMax; next++) {
+        sizeBytes += groups[next]!.body.length
+      }
+      this.#propose(groups.slice(from, next))
+      from = next
+    }
+    this.#port.pump()
+  }
+
+  #propose(groups: readonly WaitingGroup[]): void {
+    const outcome = this.#port.propose(encodeEntry({ clusterTimeMs: this.#port.clusterTimeMs(), groups }))
+    const answer = answerOf(outcome)
+    for (const group of groups) group.answer(answer)
+  }
+}
+
+function answerOf(outcome: ProposeOutcome): ForwardAnswer {
+  if (outcome.kind === 'accepted') return { kind: 'proposed', id: outcome.id }
+  if (outcome.reason === 'overloaded') {
+    return {
+      kind: 'not-proposed',
+      code: 'OVERLOADED',
+      detail: 'Too much is waiting to be replicated; retry after a pause.',
+    }
+  }
+  return { kind: 'not-proposed', code: 'NO_LEADER', detail: 'This node does not lead.' }
+}

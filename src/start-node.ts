@@ -1,0 +1,175 @@
+// The composition root: turns a configuration into a running node. The only place that knows every adapter.
+import { randomBytes } from 'node:crypto'
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import type { Logger as PinoLogger } from 'pino'
+import { clusterId, isLoopback, memberId, type NodeConfig } from './config/index.ts'
+import { buildApp } from './http/app.ts'
+import { assert } from './lib/assert.ts'
+import { Prng } from './lib/prng.ts'
+import { initialMeta } from './kv/index.ts'
+import { LIMITS } from './node/limits.ts'
+import type { Clock, ClusterConfiguration, MemberInfo } from './node/ports.ts'
+import { QuorateNode } from './node/quorate-node.ts'
+import { openAmnesiaNote } from './storage/amnesia-note.ts'
+import { openDataDirectory } from './storage/data-directory.ts'
+import { NodeFileSystem } from './storage/node-file-system.ts'
+import { openStateStorage } from './storage/state-db/index.ts'
+import { openRaftLog } from './storage/wal/index.ts'
+import { TcpTransport } from './transport/tcp-transport.ts'
+import { VERSION } from './version.ts'
+
+export interface ListeningAddress {
+  readonly host: string
+  readonly port: number
+}
+
+export interface RunningNode {
+  readonly httpAddress: ListeningAddress
+  readonly peerAddress: ListeningAddress
+  /** Resolves with the reason when the node had to stop itself. */
+  readonly failed: Promise<Error>
+  /** Hands leadership over, answers what is in flight, makes everything durable, and closes. */
+  close(): Promise<void>
+}
+
+/** Monotonic time and timers of this process. */
+export const systemClock: Clock = {
+  now: () => performance.now(),
+  after: (delayMs, callback) => {
+    const timer = setTimeout(callback, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+  soon: (callback) => {
+    setImmediate(callback)
+  },
+}
+
+/** Starts one node. Rejects with a message for people when the data directory, a port or the disk refuses. */
+export async function startNode(config: NodeConfig, logger: PinoLogger): Promise<RunningNode> {
+  const closers: (() => Promise<void>)[] = []
+  const closeAll = async (): Promise<void> => {
+    for (const close of closers.reverse()) await close()
+  }
+  try {
+    return await start(config, logger, closers)
+  } catch (error) {
+    await closeAll().catch((second: unknown) =>
+      logger.warn({ error: String(second) }, 'closing after a failed start failed too'),
+    )
+    throw error
+  }
+}
+
+async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Promise<void>)[]): Promise<RunningNode> {
+  const { self, cluster, members } = identityOf(config)
+  const fileSystem = new NodeFileSystem()
+  const directory = await openDataDirectory({
+    path: config.dataDir,
+    fileSystem,
+    identity: { clusterId: cluster, nodeId: self.id, name: self.name, members },
+    ballastBytes: config.ballastBytes,
+    random: randomBytes,
+    logger,
+  })
+  closers.push(() => directory.close())
+
+  const states = await openStateStorage({
+    directory: directory.groupPath,
+    initial: { configuration: foundingConfiguration(members), meta: initialMeta() },
+    logger,
+    clock: systemClock,
+    cacheBytesMax: config.cacheBytes,
+  })
+  const log = await openRaftLog({
+    fileSystem,
+    directory: join(directory.groupPath, 'log'),
+    votePath: join(directory.groupPath, 'vote'),
+    keepFrom: states.current.meta.index + 1,
+    memoryBytesMax: LIMITS.memoryLogBytesMax,
+    segmentBytes: config.logSegmentBytes,
+    random: randomBytes,
+    logger,
+  })
+  const boot = randomBytes(6).readUIntBE(0, 6)
+  const url = config.advertise ?? ''
+  const transport = new TcpTransport({
+    clusterId: cluster,
+    self: { id: self.id, name: self.name, boot, incarnation: directory.incarnations.own, url, version: VERSION },
+    listen: config.peerListen,
+    members: directory.identity.members,
+    secret: config.peerSecret,
+    logger,
+    clock: systemClock,
+    random: randomBytes,
+  })
+  const node = await QuorateNode.open(
+    {
+      clusterId: cluster,
+      self,
+      members: directory.identity.members,
+      boot,
+      url,
+      version: VERSION,
+      pid: process.pid,
+      heartbeatMs: config.heartbeatMs,
+      electionTimeoutMs: config.electionTimeoutMs,
+      logRetention: { retainBytes: config.logRetainBytes, retainEntries: config.logRetainEntries },
+      historyRetention: { ageMs: config.historyAgeMs, revisions: config.historyRevisions, bytes: config.historyBytes },
+      spaceReserveBytes: config.spaceReserveBytes,
+    },
+    {
+      clock: systemClock,
+      prng: new Prng(randomBytes(16).toString('hex')),
+      log,
+      states,
+      transport,
+      registry: directory.incarnations,
+      amnesia: await openAmnesiaNote(fileSystem, join(directory.groupPath, 'amnesia')),
+      diskSpace: directory.diskSpace,
+      logger,
+    },
+  )
+  closers.push(() => node.close())
+
+  const app = buildApp({
+    node,
+    log: logger,
+    versions: { release: VERSION, node: process.version },
+    isLoopback: isLoopback(config.listen.host),
+    allowedHosts: url === '' ? [] : [new URL(url).hostname],
+  })
+  closers.push(() => app.server.close())
+  await node.start()
+  await app.server.listen(config.listen)
+  return {
+    httpAddress: addressOf(app.server.server.address()),
+    peerAddress: transport.address,
+    failed: node.failed,
+    async close() {
+      app.drain()
+      await node.close()
+      await app.server.close()
+      await directory.close()
+    },
+  }
+}
+
+/** Ids are derived from what every founding member is given alike. */
+function identityOf(config: NodeConfig): { self: MemberInfo; cluster: string; members: MemberInfo[] } {
+  const cluster = clusterId(config.clusterToken, config.initialCluster)
+  const members = config.initialCluster.map(({ name, peer }) => ({ id: memberId(cluster, name), name, peer }))
+  const self = members.find((member) => member.name === config.name)
+  assert(self !== undefined, `${config.name} is in the initial cluster`)
+  return { self, cluster, members }
+}
+
+function foundingConfiguration(members: readonly MemberInfo[]): ClusterConfiguration {
+  const voters = members.map((member) => member.id).sort()
+  return { members, confState: { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false } }
+}
+
+function addressOf(address: ReturnType<Server['address']>): ListeningAddress {
+  assert(typeof address === 'object' && address !== null, 'the HTTP port is open')
+  return { host: address.address, port: address.port }
+}

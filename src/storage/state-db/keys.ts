@@ -1,0 +1,72 @@
+// The keyspaces of the database: one prefix byte each, then a key whose byte order is the order we need.
+//
+//   k  user key                           the pointer to the key's latest change
+//   m  name                               replicated metadata: what a snapshot carries
+//   n  name                               this node's own notes: never replicated, never in a snapshot
+//   r  revision (8, big endian), sub (4)  the whole record of one change
+//
+// a, e, l and s are reserved for users and roles, expiry, leases and sessions.
+import { DecodeError } from '../../lib/bytes.ts'
+import type { KeyString } from '../../lib/bytes.ts'
+import type { RevisionId } from '../../kv/types.ts'
+
+export const KEYSPACE = { pointers: 0x6b, meta: 0x6d, node: 0x6e, records: 0x72 } as const
+
+/** The bounds of a whole keyspace. */
+export const keyspaceRange = (prefix: number): { gte: Buffer; lt: Buffer } => ({
+  gte: Buffer.of(prefix),
+  lt: Buffer.of(prefix + 1),
+})
+
+export const pointerKey = (key: KeyString): Buffer => Buffer.from(`k${key}`, 'latin1')
+
+export const userKeyOf = (pointerKey: Buffer): KeyString => pointerKey.toString('latin1', 1)
+
+const RECORD_KEY_BYTES = 13
+
+export function recordKey(at: RevisionId): Buffer {
+  const key = Buffer.allocUnsafe(RECORD_KEY_BYTES)
+  key[0] = KEYSPACE.records
+  key.writeUInt32BE(Math.floor(at.revision / 2 ** 32), 1)
+  key.writeUInt32BE(at.revision % 2 ** 32, 5)
+  key.writeUInt32BE(at.sub, 9)
+  return key
+}
+
+export function revisionOf(recordKey: Buffer): RevisionId {
+  if (recordKey.length !== RECORD_KEY_BYTES) throw new DecodeError(`a record's key of ${recordKey.length} bytes`)
+  const revision = recordKey.readUInt32BE(1) * 2 ** 32 + recordKey.readUInt32BE(5)
+  if (!Number.isSafeInteger(revision)) throw new DecodeError('a revision is above 2^53 - 1')
+  return { revision, sub: recordKey.readUInt32BE(9) }
+}
+
+export const META_KEY = {
+  format: Buffer.from('mformat'),
+  applied: Buffer.from('mapplied'),
+  configuration: Buffer.from('mconfiguration'),
+  digests: Buffer.from('mdigests'),
+} as const
+
+export const NODE_KEY = {
+  /** How far the removal of history has come. */
+  history: Buffer.from('nhistory'),
+} as const
+
+const WITNESS_PREFIX = 'nbatch/'
+
+/** The witness of one batch (see witness.ts): the batch's number, big endian. */
+export function witnessKey(batch: number): Buffer {
+  const key = Buffer.allocUnsafe(WITNESS_PREFIX.length + 8)
+  key.write(WITNESS_PREFIX, 'latin1')
+  key.writeUInt32BE(Math.floor(batch / 2 ** 32), WITNESS_PREFIX.length)
+  key.writeUInt32BE(batch % 2 ** 32, WITNESS_PREFIX.length + 4)
+  return key
+}
+
+export const witnessRange = (): { gte: Buffer; lt: Buffer } => ({
+  gte: Buffer.from(WITNESS_PREFIX, 'latin1'),
+  lt: Buffer.from('nbatch0', 'latin1'),
+})
+
+export const describeKey = (key: Uint8Array): string =>
+  `key ${Buffer.from(key).toString('hex').slice(0, 64)}${key.length > 32 ? '...' : ''} (hex)`

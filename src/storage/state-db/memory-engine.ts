@@ -1,0 +1,225 @@
+// The engine in memory: a sorted map with snapshots. What a batch wrote becomes visible and durable when the injected
+// scheduler lets the write complete, so that a simulated crash loses the one that was in flight and nothing else.
+import { assert, present } from '../../lib/assert.ts'
+import type { Engine, EngineBatch, EngineRange, EngineRow, EngineSnapshot, EngineStore, RangeOptions } from './engine.ts'
+import { StateDirectoryError } from './errors.ts'
+
+/** Runs one piece of disk work, now or later: the simulator decides when. It may reject instead, as a failed disk does. */
+export type ScheduleWork = <T>(kind: 'read' | 'write', work: () => T) => Promise<T>
+
+export const soonest: ScheduleWork = async (_kind, work) => {
+  await undefined
+  return work()
+}
+
+/** Keys as strings of one code unit a byte: their order is that of the bytes. */
+class Contents {
+  readonly values: Map<string, Buffer>
+  readonly sorted: string[]
+
+  constructor(values = new Map<string, Buffer>(), sorted: string[] = []) {
+    this.values = values
+    this.sorted = sorted
+  }
+
+  copy(): Contents {
+    return new Contents(new Map(this.values), [...this.sorted])
+  }
+
+  put(key: string, value: Buffer): void {
+    if (!this.values.has(key)) this.sorted.splice(this.lowerBound(key), 0, key)
+    this.values.set(key, value)
+  }
+
+  delete(key: string): void {
+    if (this.values.delete(key)) this.sorted.splice(this.lowerBound(key), 1)
+  }
+
+  /** Where the first key at or above `key` is. */
+  lowerBound(key: string): number {
+    let low = 0
+    let high = this.sorted.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.sorted[middle]! < key) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+}
+
+const text = (key: Uint8Array): string => Buffer.from(key).toString('latin1')
+
+/** Each reader gets its own bytes, as from a disk. */
+const own = (value: Buffer): Buffer => Buffer.from(value)
+
+class MemorySnapshot implements EngineSnapshot {
+  readonly contents: Contents
+
+  constructor(contents: Contents) {
+    this.contents = contents.copy()
+  }
+
+  async close(): Promise<void> {}
+}
+
+class MemoryRange implements EngineRange {
+  readonly #contents: Contents
+  readonly #schedule: ScheduleWork
+  readonly #end: string
+  #next: string | undefined
+
+  constructor(contents: Contents, options: RangeOptions, schedule: ScheduleWork) {
+    this.#contents = contents
+    this.#schedule = schedule
+    this.#next = text(options.gte)
+    this.#end = text(options.lt)
+  }
+
+  async next(rowsMax: number): Promise<readonly EngineRow[]> {
+    return await this.#schedule('read', () => {
+      const rows: EngineRow[] = []
+      if (this.#next === undefined) return rows
+      let at = this.#contents.lowerBound(this.#next)
+      for (; rows.length < rowsMax; at++) {
+        const key = this.#contents.sorted[at]
+        if (key === undefined || key >= this.#end) break
+        rows.push([Buffer.from(key, 'latin1'), own(present(this.#contents.values.get(key), 'a value'))])
+      }
+      this.#next = this.#contents.sorted[at]
+      return rows
+    })
+  }
+
+  async close(): Promise<void> {}
+}
+
+type Operation = { readonly key: string; readonly value: Buffer | undefined }
+
+export class MemoryEngine implements Engine {
+  readonly #contents: Contents
+  readonly #schedule: ScheduleWork
+  #isWriting = false
+  #isClosed = false
+
+  constructor(contents: Contents, schedule: ScheduleWork) {
+    this.#contents = contents
+    this.#schedule = schedule
+  }
+
+  async getMany(keys: readonly Buffer[], snapshot?: EngineSnapshot): Promise<readonly (Buffer | undefined)[]> {
+    this.#assertOpen()
+    const contents = snapshot === undefined ? this.#contents : (snapshot as MemorySnapshot).contents
+    const names = keys.map(text)
+    return await this.#schedule('read', () =>
+      names.map((name) => {
+        const value = contents.values.get(name)
+        return value === undefined ? undefined : own(value)
+      }),
+    )
+  }
+
+  batch(): EngineBatch {
+    const operations: Operation[] = []
+    return {
+      put: (key, value) => void operations.push({ key: text(key), value: Buffer.from(value) }),
+      delete: (key) => void operations.push({ key: text(key), value: undefined }),
+      write: async () => await this.#write(operations),
+    }
+  }
+
+  range(options: RangeOptions): EngineRange {
+    this.#assertOpen()
+    const snapshot = options.snapshot as MemorySnapshot | undefined
+    return new MemoryRange(snapshot?.contents ?? this.#contents, options, this.#schedule)
+  }
+
+  snapshot(): EngineSnapshot {
+    this.#assertOpen()
+    return new MemorySnapshot(this.#contents)
+  }
+
+  async approximateSize(): Promise<number> {
+    let size = 0
+    for (const [key, value] of this.#contents.values) size += key.length + value.length
+    return size
+  }
+
+  async close(): Promise<void> {
+    this.#assertOpen()
+    assert(!this.#isWriting, 'the engine is closed during a write')
+    this.#isClosed = true
+  }
+
+  async #write(operations: readonly Operation[]): Promise<void> {
+    this.#assertOpen()
+    assert(!this.#isWriting, 'two writes at a time')
+    this.#isWriting = true
+    try {
+      await this.#schedule('write', () => {
+        for (const { key, value } of operations) {
+          if (value === undefined) this.#contents.delete(key)
+          else this.#contents.put(key, value)
+        }
+      })
+    } finally {
+      this.#isWriting = false
+    }
+  }
+
+  #assertOpen(): void {
+    assert(!this.#isClosed, 'the engine is used after it was closed')
+  }
+}
+
+/** Numbered databases in memory. After a crash, a store made `from` it holds what had become durable. */
+export class MemoryStore implements EngineStore {
+  readonly #databases = new Map<number, Contents>()
+  readonly #schedule: ScheduleWork
+
+  constructor(options: { schedule?: ScheduleWork; from?: MemoryStore } = {}) {
+    this.#schedule = options.schedule ?? soonest
+    for (const [number, contents] of options.from?.databases() ?? []) this.#databases.set(number, contents)
+  }
+
+  describe(number: number): string {
+    return `memory/${number}`
+  }
+
+  async list(): Promise<readonly number[]> {
+    return [...this.#databases.keys()].sort((a, b) => a - b)
+  }
+
+  async open(number: number, mode: 'existing' | 'new'): Promise<Engine> {
+    const found = this.#databases.get(number)
+    if ((found !== undefined) !== (mode === 'existing')) {
+      const what = found === undefined ? 'is missing' : 'exists already'
+      throw new StateDirectoryError('INCOMPLETE', `the state in ${this.describe(number)} ${what}`)
+    }
+    const contents = found ?? new Contents()
+    this.#databases.set(number, contents)
+    return new MemoryEngine(contents, this.#schedule)
+  }
+
+  async sync(): Promise<void> {}
+
+  async remove(number: number): Promise<void> {
+    this.#databases.delete(number)
+  }
+
+  /** Copies: the crashed process may still hold the originals. */
+  *databases(): Generator<readonly [number, Contents]> {
+    for (const [number, contents] of this.#databases) yield [number, contents.copy()]
+  }
+
+  /** Changes stored bytes behind the state's back, as a failing disk does. Says how many values there are to change. */
+  damage(number: number, change: (key: Buffer, value: Buffer) => Buffer | undefined): number {
+    const contents = present(this.#databases.get(number), 'the database')
+    for (const [key, value] of contents.values) {
+      const changed = change(Buffer.from(key, 'latin1'), own(value))
+      if (changed === undefined) contents.delete(key)
+      else contents.values.set(key, changed)
+    }
+    return contents.values.size
+  }
+}

@@ -1,0 +1,111 @@
+// The bytes of pointers (keyspace k) and records (keyspace r). FORMAT.md has them field by field. What the key says is not
+// repeated in the value: a pointer's user key, a record's revision and sub.
+import { ByteReader, DecodeError } from '../../lib/bytes.ts'
+import type { ByteWriter } from '../../lib/bytes.ts'
+import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
+import { beginValue, openValue, sealValue } from './stored-value.ts'
+import { revisionOf } from './keys.ts'
+
+const POINTER_TOMBSTONE = 1
+
+export function encodePointer(writer: ByteWriter, key: Buffer, pointer: KeyPointer): Buffer {
+  beginValue(writer.reset())
+    .uint8(pointer.isTombstone ? POINTER_TOMBSTONE : 0)
+    .varint(pointer.at.revision)
+    .varint(pointer.at.sub)
+    .varint(pointer.createRevision)
+    .varint(pointer.version)
+    .varint(pointer.changes)
+    .uint32(pointer.digest.hi)
+    .uint32(pointer.digest.lo)
+    .varint(pointer.skips.length)
+  for (const skip of pointer.skips) writer.varint(skip.revision).varint(skip.sub)
+  return sealValue(writer, key)
+}
+
+export function decodePointer(key: Buffer, stored: Buffer): KeyPointer {
+  const reader = openValue(key, stored)
+  const flags = flagsOf(reader, POINTER_TOMBSTONE)
+  const at = revisionId(reader)
+  const createRevision = reader.varint()
+  const version = reader.varint()
+  const changes = reader.varint()
+  const digest = { hi: reader.uint32(), lo: reader.uint32() }
+  const count = reader.varint()
+  if (count > reader.remaining) throw new DecodeError(`${count} skips in ${reader.remaining} bytes`)
+  const skips: RevisionId[] = []
+  for (let skip = 0; skip < count; skip++) skips.push(revisionId(reader))
+  reader.end()
+  return { at, createRevision, version, changes, isTombstone: flags === POINTER_TOMBSTONE, skips, digest }
+}
+
+const RECORD_FLAG = {
+  value: 1,
+  contentType: 2,
+  lease: 4,
+  predecessor: 8,
+  predecessorIsTombstone: 16,
+  skip: 32,
+} as const
+const RECORD_FLAGS_KNOWN = 63
+
+export function encodeRecord(writer: ByteWriter, key: Buffer, record: KeyRecord): Buffer {
+  const { value, contentType, lease, predecessor, skip } = record
+  beginValue(writer.reset())
+    .uint8(recordFlags(record))
+    .varint(record.createRevision)
+    .varint(record.version)
+    .varint(record.key.length)
+    .latin1(record.key)
+  if (predecessor !== undefined) writer.varint(predecessor.revision).varint(predecessor.sub)
+  if (skip !== undefined) writer.varint(skip.revision).varint(skip.sub)
+  if (contentType !== '') writeText(writer, contentType)
+  if (lease !== '') writeText(writer, lease)
+  if (value !== undefined) writer.bytes(value)
+  return sealValue(writer, key)
+}
+
+/** The record's value is a view of `stored`. */
+export function decodeRecord(key: Buffer, stored: Buffer): KeyRecord {
+  const reader = openValue(key, stored)
+  const flags = flagsOf(reader, RECORD_FLAGS_KNOWN)
+  const createRevision = reader.varint()
+  const version = reader.varint()
+  const userKey = reader.latin1(reader.varint())
+  const hasPredecessor = (flags & RECORD_FLAG.predecessor) !== 0
+  const isTombstone = (flags & RECORD_FLAG.predecessorIsTombstone) !== 0
+  const predecessor = hasPredecessor ? { revision: reader.varint(), sub: reader.varint(), isTombstone } : undefined
+  const skip = (flags & RECORD_FLAG.skip) === 0 ? undefined : revisionId(reader)
+  const contentType = (flags & RECORD_FLAG.contentType) === 0 ? '' : readText(reader)
+  const lease = (flags & RECORD_FLAG.lease) === 0 ? '' : readText(reader)
+  const value = (flags & RECORD_FLAG.value) === 0 ? undefined : reader.bytes(reader.remaining)
+  reader.end()
+  return { at: revisionOf(key), key: userKey, value, contentType, createRevision, version, lease, predecessor, skip }
+}
+
+function recordFlags(record: KeyRecord): number {
+  let flags = 0
+  if (record.value !== undefined) flags |= RECORD_FLAG.value
+  if (record.contentType !== '') flags |= RECORD_FLAG.contentType
+  if (record.lease !== '') flags |= RECORD_FLAG.lease
+  if (record.predecessor !== undefined) flags |= RECORD_FLAG.predecessor
+  if (record.predecessor?.isTombstone === true) flags |= RECORD_FLAG.predecessorIsTombstone
+  if (record.skip !== undefined) flags |= RECORD_FLAG.skip
+  return flags
+}
+
+function flagsOf(reader: ByteReader, known: number): number {
+  const flags = reader.uint8()
+  if ((flags & ~known) !== 0) throw new DecodeError(`unknown flags ${flags} in a stored value`)
+  return flags
+}
+
+const revisionId = (reader: ByteReader): RevisionId => ({ revision: reader.varint(), sub: reader.varint() })
+
+/** UTF-8 with its length, for texts that may hold any character. */
+export function writeText(writer: ByteWriter, text: string): void {
+  const bytes = Buffer.from(text, 'utf8')
+  writer.varint(bytes.length).bytes(bytes)
+}
+
+export const readText = (reader: ByteReader): string => reader.bytes(reader.varint()).toString('utf8')

@@ -1,0 +1,40 @@
+// Says a thing once, then holds its tongue for a while and counts: a peer that is away is retried every second, for days.
+import type { Clock, Logger } from '../node/ports.ts'
+
+interface Said {
+  readonly at: number
+  leftOut: number
+}
+
+export class RateLimitedLog {
+  readonly #logger: Logger
+  readonly #clock: Clock
+  readonly #intervalMs: number
+  /** By cause. Causes are made of our own words and members' names: a stranger cannot make this grow. */
+  readonly #said = new Map<string, Said>()
+
+  constructor(logger: Logger, clock: Clock, intervalMs: number) {
+    this.#logger = logger
+    this.#clock = clock
+    this.#intervalMs = intervalMs
+  }
+
+  warn(cause: string, fields: Readonly<Record<string, unknown>>, message: string): void {
+    const now = this.#clock.now()
+    const said = this.#said.get(cause)
+    if (said !== undefined && now - said.at < this.#intervalMs) {
+      said.leftOut++
+      return
+    }
+    this.#logger.warn(
+      said === undefined || said.leftOut === 0 ? fields : { ...fields, repeated: said.leftOut },
+      message,
+    )
+    this.#said.set(cause, { at: now, leftOut: 0 })
+  }
+
+  /** The trouble is over: the next time is news again. */
+  forget(cause: string): void {
+    this.#said.delete(cause)
+  }
+}

@@ -1,0 +1,232 @@
+// The small parts of the driver: cluster time, what the log may forget, registration, and recovery's verdicts.
+import { describe, expect, it } from 'vitest'
+import { ZERO_HASH } from '../../src/lib/hash.ts'
+import type { KvMeta } from '../../src/kv/types.ts'
+import { ClusterClock } from '../../src/node/cluster-clock.ts'
+import { LogCompaction } from '../../src/node/log-compaction.ts'
+import type { IncarnationRegistry, Logger, RaftStorage, StateStorage } from '../../src/node/ports.ts'
+import { recover } from '../../src/node/recovery.ts'
+import { Registration, registrationsNeeded, vouch } from '../../src/node/registration.ts'
+import type { Entry, EntryId, SnapshotMeta } from '../../src/raft/index.ts'
+
+const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+describe('cluster time', () => {
+  it('counts while leading, and a stall counts for no more than its bound', () => {
+    const clock = new ClusterClock(300)
+    clock.advance(1_000)
+    clock.advance(1_010)
+    expect(clock.timeMs).toBe(10)
+    clock.advance(61_010)
+    expect(clock.timeMs).toBe(310)
+  })
+
+  it('does not count while somebody else leads, and continues from what the log says', () => {
+    const clock = new ClusterClock(300)
+    clock.advance(0)
+    clock.pause()
+    clock.atLeast(5_000)
+    clock.advance(9_000)
+    expect(clock.timeMs).toBe(5_000)
+    clock.atLeast(10)
+    clock.advance(9_010)
+    expect(clock.timeMs).toBe(5_010)
+  })
+})
+
+describe('log compaction', () => {
+  const filled = (
+    entries: number,
+    dataBytes: number,
+    retain: { retainBytes: number; retainEntries: number },
+  ): LogCompaction => {
+    const compaction = new LogCompaction(retain)
+    for (let index = 1; index <= entries; index++) compaction.onAppended({ term: 1, index }, dataBytes)
+    return compaction
+  }
+
+  it('by count: keeps at least as many entries as asked for', () => {
+    const compaction = filled(1_000, 10, { retainBytes: 1e12, retainEntries: 100 })
+    const target = compaction.target(1_000)!
+    expect(target.index).toBeLessThanOrEqual(900)
+    expect(target.index).toBeGreaterThan(850)
+    expect(compaction.target(1_000)).toBe(undefined)
+  })
+
+  it('by size: keeps at least as many bytes as asked for', () => {
+    const target = filled(1_000, 1_000, { retainBytes: 100_000, retainEntries: 1e9 }).target(1_000)!
+    expect(1_000 - target.index).toBeGreaterThanOrEqual(93)
+    expect(1_000 - target.index).toBeLessThan(120)
+  })
+
+  it('S5: never above what the state has made durable, or what a snapshot in transfer needs', () => {
+    expect(filled(1_000, 10, { retainBytes: 1e12, retainEntries: 100 }).target(500)!.index).toBeLessThanOrEqual(500)
+    expect(filled(1_000, 10, { retainBytes: 1e12, retainEntries: 100 }).target(0)).toBe(undefined)
+  })
+
+  it('marks of a superseded suffix are void', () => {
+    const compaction = filled(1_000, 10, { retainBytes: 1e12, retainEntries: 100 })
+    for (let index = 500; index <= 1_000; index++) compaction.onAppended({ term: 2, index }, 10)
+    const target = compaction.target(1_000)!
+    expect(target.term).toBe(target.index >= 500 ? 2 : 1)
+    expect(target.index).toBeGreaterThanOrEqual(500)
+  })
+})
+
+class MemoryRegistry implements IncarnationRegistry {
+  readonly own = 'a'.repeat(32)
+  isRegistered = false
+  readonly known = new Map<string, string>()
+  markRegistered(): Promise<void> {
+    this.isRegistered = true
+    return Promise.resolve()
+  }
+  get(member: string): string | undefined {
+    return this.known.get(member)
+  }
+  record(member: string, incarnation: string): Promise<void> {
+    this.known.set(member, incarnation)
+    return Promise.resolve()
+  }
+}
+
+describe('the incarnation rule', () => {
+  it('needs a majority of the others: none of 1 member, one of 1 other, two of 2, three of 4', () => {
+    expect([0, 1, 2, 3, 4, 6].map(registrationsNeeded)).toEqual([0, 1, 2, 2, 3, 4])
+  })
+
+  it('a member takes part only after enough others have vouched, and notes that durably', async () => {
+    const registry = new MemoryRegistry()
+    const up = new Set(['n2'])
+    const control = (to: string): Promise<unknown> =>
+      up.has(to) ? Promise.resolve({ isRegistered: true }) : Promise.reject(new Error('down'))
+    const registration = new Registration(registry, ['n2', 'n3'], { control }, silent)
+    expect(await registration.ask()).toBe('waiting')
+    expect(registry.isRegistered).toBe(false)
+    up.delete('n2')
+    up.add('n3')
+    expect(await registration.ask()).toBe('registered')
+    expect(registry.isRegistered).toBe(true)
+  })
+
+  it('one refusal is enough', async () => {
+    const control = (to: string): Promise<unknown> => Promise.resolve({ isRegistered: to !== 'n3' })
+    expect(await new Registration(new MemoryRegistry(), ['n2', 'n3', 'n4'], { control }, silent).ask()).toBe('refused')
+  })
+
+  it('vouches for the first incarnation of a member, again for the same, and for no other', async () => {
+    const registry = new MemoryRegistry()
+    expect(await vouch(registry, 'n2', '1'.repeat(32))).toEqual({ isRegistered: true })
+    expect(await vouch(registry, 'n2', '1'.repeat(32))).toEqual({ isRegistered: true })
+    expect(await vouch(registry, 'n2', '2'.repeat(32))).toEqual({ isRegistered: false })
+    await expect(vouch(registry, 'n2', 'x')).rejects.toThrow('32 hex digits')
+  })
+})
+
+describe('recovery', () => {
+  const confState = { voters: ['n1'], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false }
+  const entries = (prev: EntryId, terms: readonly number[]): Entry[] =>
+    terms.map((term, at) => ({ term, index: prev.index + at + 1, kind: 'normal', data: new Uint8Array() }))
+
+  function verdict(
+    log: { prev: EntryId; terms: readonly number[]; term?: number; commitIndex?: number },
+    applied: EntryId,
+    pending?: EntryId,
+    isAmnesiac = false,
+  ) {
+    const meta: KvMeta = {
+      ...applied,
+      clusterTimeMs: 0,
+      revision: 1,
+      compactRevision: 0,
+      clusterVersion: 1,
+      digest: { live: ZERO_HASH, history: ZERO_HASH },
+      liveKeys: 0,
+    }
+    const storage = {
+      recovered: {
+        hardState: { term: log.term ?? 3, votedFor: 'n1', commitIndex: log.commitIndex ?? 0 },
+        marker: undefined,
+        tail: { prev: log.prev, entries: entries(log.prev, log.terms) },
+      },
+    } as unknown as RaftStorage
+    const pendingMarker: SnapshotMeta | undefined = pending && { ...pending, confState }
+    const states = {
+      current: { meta, configuration: { confState, members: [] } },
+      pendingMarker,
+    } as unknown as StateStorage
+    const { init, marker } = recover(storage, states, isAmnesiac, silent)
+    return {
+      standing: init.standing,
+      base: init.base.index,
+      kept: init.entries.length,
+      commit: init.hardState.commitIndex,
+      term: init.hardState.term,
+      marker: marker?.index,
+    }
+  }
+
+  it('a new node starts from nothing', () => {
+    expect(verdict({ prev: { term: 0, index: 0 }, terms: [], term: 0 }, { term: 0, index: 0 })).toEqual({
+      standing: 'full',
+      base: 0,
+      kept: 0,
+      commit: 0,
+      term: 0,
+      marker: undefined,
+    })
+  })
+
+  it('a log that holds the applied entry is whole, and the commit hint never goes past it', () => {
+    expect(verdict({ prev: { term: 0, index: 0 }, terms: [1, 1, 2], commitIndex: 9 }, { term: 1, index: 2 })).toEqual({
+      standing: 'full',
+      base: 0,
+      kept: 3,
+      commit: 3,
+      term: 3,
+      marker: undefined,
+    })
+  })
+
+  it('D6: a log without its witness makes the node an amnesiac, and restarts from the state', () => {
+    expect(verdict({ prev: { term: 0, index: 0 }, terms: [1, 1] }, { term: 1, index: 5 })).toEqual({
+      standing: 'amnesiac',
+      base: 5,
+      kept: 0,
+      commit: 5,
+      term: 3,
+      marker: 5,
+    })
+  })
+
+  it('D6: another term at the applied index is a lost witness as well', () => {
+    expect(verdict({ prev: { term: 0, index: 0 }, terms: [1, 1, 1] }, { term: 2, index: 3 }).standing).toBe('amnesiac')
+  })
+
+  it('D6: amnesia outlasts a restart, until it is cleared', () => {
+    expect(verdict({ prev: { term: 1, index: 5 }, terms: [] }, { term: 1, index: 5 }, undefined, true).standing).toBe(
+      'amnesiac',
+    )
+  })
+
+  it('a swap that a crash cut short is finished, without suspicion', () => {
+    expect(
+      verdict({ prev: { term: 0, index: 0 }, terms: [1, 1] }, { term: 1, index: 5 }, { term: 1, index: 5 }),
+    ).toEqual({ standing: 'full', base: 5, kept: 0, commit: 5, term: 3, marker: 5 })
+  })
+
+  it('a state older than the log reaches back is no state', () => {
+    expect(verdict({ prev: { term: 2, index: 9 }, terms: [2] }, { term: 1, index: 5 })).toEqual({
+      standing: 'stateless',
+      base: 9,
+      kept: 1,
+      commit: 9,
+      term: 3,
+      marker: undefined,
+    })
+  })
+
+  it('the term is at least that of the applied entry', () => {
+    expect(verdict({ prev: { term: 0, index: 0 }, terms: [], term: 1 }, { term: 4, index: 5 }).term).toBe(4)
+  })
+})

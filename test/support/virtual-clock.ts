@@ -1,0 +1,64 @@
+// A clock that only moves when a test says so: timers fire in order of their time, `soon` callbacks between them.
+import type { Clock, Timer } from '../../src/node/ports.ts'
+
+interface Scheduled {
+  readonly atMs: number
+  readonly order: number
+  readonly callback: () => void
+}
+
+export class VirtualClock implements Clock {
+  #nowMs = 0
+  #order = 0
+  #timers: Scheduled[] = []
+  #soon: (() => void)[] = []
+
+  now(): number {
+    return this.#nowMs
+  }
+
+  after(delayMs: number, callback: () => void): Timer {
+    const timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
+    this.#timers.push(timer)
+    return {
+      cancel: () => {
+        this.#timers = this.#timers.filter((other) => other !== timer)
+      },
+    }
+  }
+
+  soon(callback: () => void): void {
+    this.#soon.push(callback)
+  }
+
+  /** Runs what `soon` has collected, and what that adds, until nothing is left. */
+  settle(): void {
+    for (let callback = this.#soon.shift(); callback !== undefined; callback = this.#soon.shift()) callback()
+  }
+
+  /** Lets promise chains run, and what they schedule. */
+  async drain(): Promise<void> {
+    for (let round = 0; round < 3 || this.#soon.length > 0; round++) {
+      this.settle()
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+  }
+
+  /** Moves on by `ms`, firing what falls due, in order. */
+  advance(ms: number): void {
+    const endMs = this.#nowMs + ms
+    this.settle()
+    for (let next = this.#next(endMs); next !== undefined; next = this.#next(endMs)) {
+      this.#timers = this.#timers.filter((timer) => timer !== next)
+      this.#nowMs = next.atMs
+      next.callback()
+      this.settle()
+    }
+    this.#nowMs = endMs
+  }
+
+  #next(endMs: number): Scheduled | undefined {
+    const due = this.#timers.filter((timer) => timer.atMs <= endMs)
+    return due.sort((a, b) => a.atMs - b.atMs || a.order - b.order)[0]
+  }
+}
