@@ -7,13 +7,14 @@ import { clusterId, isLoopback, memberId, type NodeConfig } from './config/index
 import { buildApp } from './http/app.ts'
 import { assert } from './lib/assert.ts'
 import { Prng } from './lib/prng.ts'
+import { recordShare } from './kv/digest.ts'
 import { initialMeta } from './kv/index.ts'
 import { LIMITS } from './node/limits.ts'
 import type { Clock, ClusterConfiguration, MemberInfo } from './node/ports.ts'
 import { QuorateNode } from './node/quorate-node.ts'
 import { openAmnesiaNote } from './storage/amnesia-note.ts'
 import { openDataDirectory } from './storage/data-directory.ts'
-import { NodeFileSystem } from './storage/node-file-system.ts'
+import { nodeFileSystem } from './storage/node-file-system.ts'
 import { openStateStorage } from './storage/state-db/index.ts'
 import { openRaftLog } from './storage/wal/index.ts'
 import { TcpTransport } from './transport/tcp-transport.ts'
@@ -63,10 +64,9 @@ export async function startNode(config: NodeConfig, logger: PinoLogger): Promise
 
 async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Promise<void>)[]): Promise<RunningNode> {
   const { self, cluster, members } = identityOf(config)
-  const fileSystem = new NodeFileSystem()
   const directory = await openDataDirectory({
     path: config.dataDir,
-    fileSystem,
+    fileSystem: nodeFileSystem,
     identity: { clusterId: cluster, nodeId: self.id, name: self.name, members },
     ballastBytes: config.ballastBytes,
     random: randomBytes,
@@ -77,12 +77,13 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
   const states = await openStateStorage({
     directory: directory.groupPath,
     initial: { configuration: foundingConfiguration(members), meta: initialMeta() },
+    recordDigest: recordShare,
     logger,
     clock: systemClock,
     cacheBytesMax: config.cacheBytes,
   })
   const log = await openRaftLog({
-    fileSystem,
+    fileSystem: nodeFileSystem,
     directory: join(directory.groupPath, 'log'),
     votePath: join(directory.groupPath, 'vote'),
     keepFrom: states.current.meta.index + 1,
@@ -125,7 +126,7 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
       states,
       transport,
       registry: directory.incarnations,
-      amnesia: await openAmnesiaNote(fileSystem, join(directory.groupPath, 'amnesia')),
+      amnesia: await openAmnesiaNote(nodeFileSystem, join(directory.groupPath, 'amnesia')),
       diskSpace: directory.diskSpace,
       logger,
     },

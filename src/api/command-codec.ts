@@ -1,6 +1,6 @@
 // The bytes of commands and of entry payloads (FORMAT.md describes every field). Strict and canonical: what decodes encodes to
 // the same bytes again, anything else is a DecodeError. This is the hot path of writes: no closures, and values are views.
-import { assert, unreachable } from '../lib/assert.ts'
+import { assert } from '../lib/assert.ts'
 import { ByteReader, ByteWriter, DecodeError, varintLength } from '../lib/bytes.ts'
 import { NO_CONDITION } from './commands.ts'
 import type {
@@ -25,9 +25,7 @@ const OP_COMPACT = 3
 // The flag byte. Bits 4 (session) and 5 (lease) have their place in the layout, but no meaning yet: like bits 6 and 7 they
 // are refused, so that a node never skips over what it does not understand.
 const CONDITION_BITS = 0b11
-const CONDITION_REVISION = 1
-const CONDITION_EXISTS = 2
-const CONDITION_NEVER = 3
+const CONDITION_NUMBER = { none: 0, revision: 1, exists: 2, never: 3 } as const
 const WANTS_PREVIOUS = 1 << 2
 const HAS_CONTENT_TYPE = 1 << 3
 const PUT_FLAGS = CONDITION_BITS | WANTS_PREVIOUS | HAS_CONTENT_TYPE
@@ -64,7 +62,7 @@ export function encodeCommand(writer: ByteWriter, command: Command): void {
       encodeKey(writer, command)
       return
     case 'compact':
-      writer.uint8(OP_COMPACT).uint8(0).varint(command.revision)
+      writer.uint8(OP_COMPACT).uint8(0).varint(natural(command.revision, 'a revision'))
   }
 }
 
@@ -72,7 +70,7 @@ function encodeKey(writer: ByteWriter, command: ClientCommand): void {
   const { key, condition } = command
   assert(key.length > 0, 'a command without a key')
   writer.varint(key.length).latin1(key)
-  if (condition.kind === 'revision') writer.varint(condition.revision)
+  if (condition.kind === 'revision') writer.varint(natural(condition.revision, 'a revision'))
 }
 
 /** How many bytes {@link encodeCommand} appends, exactly. */
@@ -93,28 +91,14 @@ function putFlags(command: PutCommand): number {
 }
 
 function deleteFlags(command: ClientCommand): number {
-  return conditionBits(command.condition) | (command.wantsPrevious ? WANTS_PREVIOUS : 0)
-}
-
-function conditionBits(condition: Condition): number {
-  switch (condition.kind) {
-    case 'none':
-      return 0
-    case 'revision':
-      return CONDITION_REVISION
-    case 'exists':
-      return CONDITION_EXISTS
-    case 'never':
-      return CONDITION_NEVER
-    default:
-      return unreachable(condition)
-  }
+  return CONDITION_NUMBER[command.condition.kind] | (command.wantsPrevious ? WANTS_PREVIOUS : 0)
 }
 
 /** The payload of a `normal` entry. Encoded once: these bytes are the log record, the message and the input of apply. */
 export function encodeEntry(entry: { clusterTimeMs: number; groups: readonly EncodedGroup[] }): Buffer {
+  const clusterTimeMs = natural(entry.clusterTimeMs, 'a cluster time')
   const writer = new ByteWriter(encodedEntryLength(entry))
-  writer.uint8(ENTRY_FORMAT_VERSION).varint(entry.clusterTimeMs).varint(entry.groups.length)
+  writer.uint8(ENTRY_FORMAT_VERSION).varint(clusterTimeMs).varint(entry.groups.length)
   for (const { tag, body } of entry.groups) {
     assert(body.length > 0, 'a group without a command')
     encodeTag(writer, tag)
@@ -134,11 +118,18 @@ function encodedEntryLength(entry: { clusterTimeMs: number; groups: readonly Enc
 function encodeTag(writer: ByteWriter, tag: GroupTag): void {
   const member = Buffer.from(tag.member, 'hex')
   assert(tag.member.length === 2 * MEMBER_BYTES && member.length === MEMBER_BYTES, `not a member id: ${tag.member}`)
-  assert(Number.isSafeInteger(tag.boot) && tag.boot >= 0 && tag.boot < BOOT_LIMIT, `not a boot: ${tag.boot}`)
-  writer.bytes(member).uint32(tag.boot % 2 ** 32)
-  const high = Math.floor(tag.boot / 2 ** 32)
+  const boot = natural(tag.boot, 'a boot')
+  assert(boot < BOOT_LIMIT, `not a boot: ${boot}`)
+  writer.bytes(member).uint32(boot % 2 ** 32)
+  const high = Math.floor(boot / 2 ** 32)
   writer.uint8(high & 0xff).uint8(high >>> 8)
-  writer.varint(tag.number)
+  writer.varint(natural(tag.number, 'a forward number'))
+}
+
+/** A varint of anything else would silently be another number. */
+function natural(value: number, what: string): number {
+  assert(Number.isSafeInteger(value) && value >= 0, `not ${what}: ${value}`)
+  return value
 }
 
 // ------------------------------------------------------------------------------------------------------------ decoding
@@ -238,11 +229,11 @@ function decodeKey(reader: ByteReader): string {
 
 function decodeCondition(reader: ByteReader, flags: number): Condition {
   switch (flags & CONDITION_BITS) {
-    case CONDITION_REVISION:
+    case CONDITION_NUMBER.revision:
       return { kind: 'revision', revision: reader.varint() }
-    case CONDITION_EXISTS:
+    case CONDITION_NUMBER.exists:
       return EXISTS
-    case CONDITION_NEVER:
+    case CONDITION_NUMBER.never:
       return NEVER
     default:
       return NO_CONDITION

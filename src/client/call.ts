@@ -3,6 +3,7 @@
 import type { Outcome } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
 import type { Prng } from '../lib/prng.ts'
+import type { AbortListeners } from './abort-listeners.ts'
 import { FailedAnswer, sighting, storeRevision } from './answers.ts'
 import type { Failure } from './answers.ts'
 import { ClientError, isRetryableHere } from './client-error.ts'
@@ -19,6 +20,7 @@ export interface CallContext {
   readonly prng: Prng
   readonly endpoints: Endpoints
   readonly readFrom: 'leader' | 'any'
+  readonly abortListeners: AbortListeners
   /** An answer named this revision. */
   readonly onRevision: (revision: number) => void
 }
@@ -68,13 +70,13 @@ export class Call<T> {
 
   async run(): Promise<T> {
     const { signal } = this.#settings
-    const onAbort = (): void => this.#end('aborted')
-    if (signal?.aborted === true) this.#interruption = 'aborted'
-    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal === undefined) return this.#attemptUntilDone()
+    if (signal.aborted) this.#interruption = 'aborted'
+    const unlisten = this.#context.abortListeners.add(signal, () => this.#end('aborted'))
     try {
       return await this.#attemptUntilDone()
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      unlisten()
     }
   }
 

@@ -1,6 +1,7 @@
 // The client: the calls that programs make. It refuses early what cannot be right, and hands the rest to a Call.
 import type { ClusterStatus, NodeStatus } from '../api/status.ts'
 import { Prng } from '../lib/prng.ts'
+import { AbortListeners } from './abort-listeners.ts'
 import type { VersionInfo } from './admin-answers.ts'
 import type { DeleteResult, PutResult } from './answers.ts'
 import { Call } from './call.ts'
@@ -64,6 +65,7 @@ export class Client {
       prng: prng.fork('pauses'),
       endpoints: new Endpoints(parseEndpoints(options.endpoints), prng.fork('endpoints')),
       readFrom: options.readFrom ?? DEFAULTS.readFrom,
+      abortListeners: new AbortListeners(),
       onRevision: (revision) => {
         if (revision > this.#lastRevision) this.#lastRevision = revision
       },

@@ -71,11 +71,11 @@ function createServer(rawErrors: RawErrors): FastifyInstance {
       // Node would answer a missing Host by itself, without a problem document.
       requireHostHeader: false,
       // A repeated header is a list, which our checks refuse where there must be one; Node would drop the second one silently.
-      joinDuplicateHeaders: false,
+      joinDuplicateHeaders: true,
     },
     requestTimeout: HTTP_LIMITS.requestTimeoutMs,
     keepAliveTimeout: HTTP_LIMITS.keepAliveTimeoutMs,
-    connectionTimeout: 0,
+    connectionTimeout: HTTP_LIMITS.idleTimeoutMs,
     bodyLimit: HTTP_LIMITS.jsonBytesMax,
     exposeHeadRoutes: false,
     return503OnClosing: false,
@@ -143,7 +143,7 @@ function addTransfer(server: FastifyInstance, edge: Edge, continuations: Continu
         },
         preValidation: (request, _reply, next) => {
           // Without a body at all, nothing was parsed.
-          request.body ??= {}
+          if (request.body === undefined) request.body = {}
           next()
         },
       },

@@ -55,7 +55,8 @@ export class Edge {
     }
     headers.push('Content-Length', String(body.length))
     response.writeHead(status, headers)
-    if (typeof body === 'string') response.end(body, 'latin1')
+    if (reply.request.method === 'HEAD') response.end()
+    else if (typeof body === 'string') response.end(body, 'latin1')
     else response.end(body)
   }
 

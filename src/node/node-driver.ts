@@ -244,7 +244,7 @@ export class NodeDriver {
           outcome = driver.raft.step({ type: 'install-snapshot', from, to: driver.raft.id, term, snapshot })
           driver.#count(outcome)
         })
-        return outcome?.kind === 'accepted' && driver.raft.isInstalling(snapshot.index)
+        return outcome?.kind === 'accepted'
       },
       reportSent(peer, outcome) {
         if (driver.isActive) driver.#input(() => driver.raft.reportSnapshot(peer, outcome))

@@ -80,11 +80,6 @@ export class Snapshots {
     }
   }
 
-  /** The core found the offered state needless after all. */
-  async discardIfIdle(isWanted: boolean): Promise<void> {
-    if (this.#incoming !== undefined && !isWanted) await this.#discard()
-  }
-
   /** The swap, ordered by the core: afterwards the new state is current and its pointer says *marker pending*. */
   async swap(meta: SnapshotMeta, applier: Applier): Promise<void> {
     const incoming = this.#incoming

@@ -5,7 +5,7 @@ import { assert } from '../lib/assert.ts'
 import type { Core } from './core.ts'
 import { grantDueVote, requestDueVotes } from './election.ts'
 import { raiseAck, regainStanding, sendDueAck } from './following.ts'
-import { maybeCommit } from './replication.ts'
+import { maybeCommit } from './acknowledgements.ts'
 import type { SnapshotMeta, Write, WriteId } from './types.ts'
 
 /** The next write, if there is something to make durable and nothing in flight. */
@@ -58,7 +58,7 @@ function restored(core: Core, snapshot: SnapshotMeta): void {
   if (core.role.kind !== 'follower') return
   // A snapshot holds committed entries only, and those every later leader has (Leader Completeness, §3.6.3).
   core.role.matchedIndex = Math.max(core.role.matchedIndex, snapshot.index)
-  raiseAck(core.role, snapshot.index, 0)
+  raiseAck(core, core.role, snapshot.index, 0)
 }
 
 /** Pays the debts that have become payable. Called after every input. */

@@ -81,8 +81,7 @@ function otherVoters(core: Core): readonly NodeId[] {
  * and the cluster may need exactly its vote (§4.1). Who may be *counted* is decided by the candidate's configuration.
  */
 export function handleRequestVote(core: Core, message: RequestVote): StepOutcome {
-  const isGranted = mayVoteFor(core, message.from, message.last)
-  if (!isGranted || core.role.kind !== 'follower') {
+  if (!mayVoteFor(core, message.from, message.last)) {
     core.out.send({
       type: 'request-vote-response',
       from: core.id,
@@ -92,9 +91,10 @@ export function handleRequestVote(core: Core, message: RequestVote): StepOutcome
     })
     return ACCEPTED
   }
+  if (core.role.kind !== 'follower') becomeFollower(core, core.term, undefined)
   voteFor(core, message.from)
   core.restartElectionTimer()
-  core.role.isGrantPending = true
+  if (core.role.kind === 'follower') core.role.isGrantPending = true
   return ACCEPTED
 }
 

@@ -194,7 +194,10 @@ export class RaftLog {
 
   /** The state machine has executed entries up to `index`. An index from before an installed snapshot is old news. */
   appliedTo(index: LogIndex, memoryBytesMax: number): void {
-    assert(index <= this.#emittedIndex, `applied ${index}, but entries were handed out only up to ${this.#emittedIndex}`)
+    assert(
+      index <= this.#emittedIndex,
+      `applied ${index}, but entries were handed out only up to ${this.#emittedIndex}`,
+    )
     while (this.#appliedIndex < index) {
       this.#appliedIndex++
       this.#unappliedBytes -= entryBytes(this.#entries[this.#position(this.#appliedIndex)]!)

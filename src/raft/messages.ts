@@ -25,7 +25,10 @@ export interface AppendEntriesResponse extends Envelope {
   /** Accepted: everything up to `matchIndex` is durable here and equals the leader's. */
   readonly result:
     | { readonly kind: 'accepted'; readonly matchIndex: LogIndex }
-    /** `index`: the refused prev index. `hint`: where the follower suggests to continue; never evidence of a match. */
+    /**
+     * `index`: the refused prev index; 0 = no append was refused, but this process does not know yet that its log matches
+     * (it restarted in the leader's term): probe it. `hint`: where the follower suggests to continue; never evidence of a match.
+     */
     | { readonly kind: 'rejected'; readonly index: LogIndex; readonly hint: EntryId }
   readonly isSpaceLow: boolean
 }

@@ -5,6 +5,7 @@
 //   snapshot   the peer needs a state; nothing is appended until it has one
 //
 // (etcd's Progress, with what belongs to one way of sending kept inside that way.)
+import { unreachable } from '../lib/assert.ts'
 import { Inflights } from './inflights.ts'
 import type { LogIndex } from './types.ts'
 
@@ -158,6 +159,8 @@ export class Progress {
         return state.isAppendForced || (this.#nextIndex <= lastIndex && !state.inflights.isFull)
       case 'snapshot':
         return false
+      default:
+        return unreachable(state)
     }
   }
 }

@@ -25,7 +25,9 @@ export function memberIds(conf: ConfState): readonly NodeId[] {
 
 /** True when enough voters satisfy the claim, in both halves. A configuration without voters has no quorum. */
 export function hasQuorum(conf: ConfState, claim: (id: NodeId) => boolean): boolean {
-  return holdsMajority(conf.voters, claim) && (conf.votersOutgoing.length === 0 || holdsMajority(conf.votersOutgoing, claim))
+  return (
+    holdsMajority(conf.voters, claim) && (conf.votersOutgoing.length === 0 || holdsMajority(conf.votersOutgoing, claim))
+  )
 }
 
 function holdsMajority(voters: readonly NodeId[], claim: (id: NodeId) => boolean): boolean {

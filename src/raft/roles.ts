@@ -8,7 +8,7 @@ import type { LogIndex, NodeId, ReadId } from './types.ts'
 export interface PendingAck {
   matchIndex: LogIndex
   readRound: number
-  /** What was already acknowledged of it; -1 = nothing. */
+  /** What was acknowledged or could have been when it was raised: only more than that is worth a message. */
   sentIndex: LogIndex
 }
 

@@ -72,7 +72,10 @@ export type Standing = 'full' | 'amnesiac' | 'stateless'
 export type WriteId = number
 export type ReadId = number
 
-/** One durable append to the log, and the messages that must wait for it. At most one is outstanding. */
+/**
+ * One durable append to the log. At most one is outstanding. The messages that depend on it stay inside the core: after
+ * `persisted(id)` they are in the next Ready. Its entries are bounded like those of one append message.
+ */
 export interface Write {
   readonly id: WriteId
   /** Present when term or vote changed, or the commit index is worth recording along. */

@@ -72,7 +72,7 @@ class NodeFileHandle implements FileHandle {
   }
 }
 
-class NodeFileSystem implements FileSystem {
+export class NodeFileSystem implements FileSystem {
   async open(path: string, options: OpenOptions): Promise<FileHandle> {
     const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
     let flags = options.mode === 'read' ? O_RDONLY : O_RDWR

@@ -62,7 +62,7 @@ export class Connection {
     this.#options = options
     this.#heardAt = clock.now()
     this.#reader = new FrameReader(limits.handshakeBytesMax)
-    this.#queue = new OutgoingQueue({ socket, writeBytesMax: limits.writeBytesMax, onProgress: () => this.#heard() })
+    this.#queue = new OutgoingQueue({ socket, writeBytesMax: limits.writeBytesMax })
     socket.setNoDelay(true)
     socket.setKeepAlive(true)
     socket.on('data', (chunk: Buffer) => this.#received(chunk))
@@ -191,6 +191,7 @@ export class Connection {
     this.#timer = clock.after(limits.farewellMsMax, () => this.close('said farewell'))
   }
 
+  /** Only what arrives is a sign of life: the kernel takes bytes for a dead machine, too. */
   #heard(): void {
     this.#heardAt = this.#options.clock.now()
   }

@@ -78,13 +78,15 @@ function reportRefusal(environment: Environment, member: MemberInfo, refused: Re
   const fields = { peer: member.name, refusal: code }
   if (refused.by === 'us') {
     counters.add('handshakes_refused_by_us')
-    log.warn(`refused/us/${member.name}`, fields, `refusing to talk to ${member.name}: ${detail}`)
+    log.warn(`refused/${member.name}/by us`, fields, `refusing to talk to ${member.name}: ${detail}`)
     return
   }
   counters.add('handshakes_refused_by_peer')
-  log.warn(`refused/peer/${member.name}`, fields, `${member.name} at ${member.peer} refuses this node: ${detail}`)
+  const cause = `refused/${member.name}/${isPeerRefusal(code) ? code : 'unknown code'}`
+  const isNews = log.warn(cause, fields, `${member.name} at ${member.peer} refuses this node: ${detail}`)
+  if (!isPeerRefusal(code)) return
   // A node stops when a member says that it lost its data. A stranger on that member's address must not achieve as much.
-  if (isPeerRefusal(code) && (code !== 'incarnation' || isProven)) handlers.onRefused(member.id, code, detail)
+  if (code === 'incarnation' ? isProven : isNews) handlers.onRefused(member.id, code, detail)
 }
 
 /** `host:port`; an IPv6 address is written in brackets. */

@@ -10,7 +10,7 @@ export const TRANSPORT_LIMITS = {
   handshakeBytesMax: 8 * KiB,
   /** What waits for one peer's socket; past it Raft messages are dropped and counted, as Raft repeats them. */
   queueBytesMax: LIMITS.peerQueueBytesMax,
-  /** Handed to a socket at once: small, so that a slow link still shows progress between two writes. */
+  /** Handed to a socket at once; what is behind it has certainly not been sent. */
   writeBytesMax: 256 * KiB,
 
   /** Forwards sent to one peer and not yet answered. */

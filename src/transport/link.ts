@@ -79,6 +79,7 @@ export class Link {
     this.#isRefused = false
     this.#backoffMs = this.#environment.limits.backoffMsMin
     this.#environment.log.forget(this.#cause)
+    this.#environment.log.forget(`refused/${this.#member.name}/`)
     const handler = this.#onUp(live)
     return {
       onFrame: (frame) => handler.onFrame(frame),

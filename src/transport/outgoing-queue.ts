@@ -1,13 +1,11 @@
-// What waits for one socket, in order, with its bytes counted. It hands the socket little at a time: so a slow link shows
-// progress, and a frame that never reached the socket can be told from one that may have.
+// What waits for one socket, in order, with its bytes counted. It hands the socket little at a time, so that a frame that
+// never reached the socket can be told from one that may have.
 import type { Socket } from 'node:net'
 import type { OutgoingFrame } from './frame.ts'
 
 export interface OutgoingQueueOptions {
   readonly socket: Socket
   readonly writeBytesMax: number
-  /** Called when the kernel has taken some bytes. */
-  onProgress(): void
 }
 
 /** What a waiting frame costs besides its bytes: many small ones must not slip past the bound. */
@@ -99,7 +97,6 @@ export class OutgoingQueue {
     this.#isWriting = false
     if (this.#isClosed) return
     this.#bytes -= bytes
-    this.#options.onProgress()
     if (this.#bytes < this.#roomBelow) this.#wakeWaiters()
     this.#write()
   }

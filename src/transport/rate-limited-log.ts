@@ -19,22 +19,24 @@ export class RateLimitedLog {
     this.#intervalMs = intervalMs
   }
 
-  warn(cause: string, fields: Readonly<Record<string, unknown>>, message: string): void {
+  /** Returns whether it was said. */
+  warn(cause: string, fields: Readonly<Record<string, unknown>>, message: string): boolean {
     const now = this.#clock.now()
     const said = this.#said.get(cause)
     if (said !== undefined && now - said.at < this.#intervalMs) {
       said.leftOut++
-      return
+      return false
     }
     this.#logger.warn(
       said === undefined || said.leftOut === 0 ? fields : { ...fields, repeated: said.leftOut },
       message,
     )
     this.#said.set(cause, { at: now, leftOut: 0 })
+    return true
   }
 
-  /** The trouble is over: the next time is news again. */
-  forget(cause: string): void {
-    this.#said.delete(cause)
+  /** The trouble is over: the next time is news again. For all causes that begin like this. */
+  forget(beginning: string): void {
+    for (const cause of this.#said.keys()) if (cause.startsWith(beginning)) this.#said.delete(cause)
   }
 }

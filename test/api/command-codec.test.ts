@@ -144,9 +144,14 @@ describe('an entry', () => {
     ['a member id of other characters', { member: 'zzzzzzzzzzzzzzzz', boot: 0, number: 0 }],
     ['a boot above 48 bits', { member: '8f3c0000000000a1', boot: 2 ** 48, number: 0 }],
     ['a boot that is no integer', { member: '8f3c0000000000a1', boot: 0.5, number: 0 }],
+    ['a negative forward number', { member: '8f3c0000000000a1', boot: 0, number: -1 }],
   ])('is not encoded with %s', (_what, tag) => {
     const body = encodeCommands([deletion])
     expect(() => encodeEntry({ clusterTimeMs: 0, groups: [{ tag, body }] })).toThrow(/^not a/)
+  })
+
+  test.each([0.5, -1, Number.NaN, 2 ** 53])('A6: is not encoded at cluster time %d', (clusterTimeMs) => {
+    expect(() => encodeEntry({ clusterTimeMs, groups: [] })).toThrow(/^not a cluster time/)
   })
 
   test('is not encoded with a group without a command', () => {
@@ -205,6 +210,11 @@ describe('commands', () => {
   ])('refuse %s', (_what, bytes, message) => {
     expect(() => decodeCommands(hex(bytes))).toThrow(message)
     expect(() => decodeCommands(hex(bytes))).toThrow(DecodeError)
+  })
+
+  test('A6: are not encoded with a revision that is no natural number', () => {
+    expect(() => encodeCommands([put({ condition: { kind: 'revision', revision: -1 } })])).toThrow('not a revision: -1')
+    expect(() => encodeCommands([{ op: 'compact', revision: 1.5 }])).toThrow('not a revision: 1.5')
   })
 
   test('are not encoded without a key or with too long a content type', () => {

@@ -21,18 +21,18 @@ function setUp(endpoints: Readonly<Record<string, FakeEndpoint>>, urls: readonly
 /** Lets time pass until the call is settled; gives what it rejected with and how long it took. */
 async function failureOf(clock: VirtualClock, call: Promise<unknown>): Promise<{ error: ClientError; tookMs: number }> {
   const startedMs = clock.now()
-  let settled: unknown
+  const settled: unknown[] = []
   call.then(
-    (value) => (settled = { value }),
-    (error: unknown) => (settled = error),
+    (value) => settled.push({ value }),
+    (error: unknown) => settled.push(error),
   )
   await clock.drain()
-  while (settled === undefined) {
+  while (settled.length === 0) {
     clock.advance(1)
     await clock.drain()
   }
-  expect(settled).toBeInstanceOf(ClientError)
-  return { error: settled as ClientError, tookMs: clock.now() - startedMs }
+  expect(settled[0]).toBeInstanceOf(ClientError)
+  return { error: settled[0] as ClientError, tookMs: clock.now() - startedMs }
 }
 
 describe('the deadline', () => {
@@ -192,14 +192,32 @@ describe('giving up', () => {
   })
 })
 
+/** What a client with seed 7 asks of a cluster in trouble. */
+async function trace(): Promise<string[]> {
+  const clock = new VirtualClock()
+  const transport = new FakeTransport({ [A]: problemAnswer('NO_LEADER', 503, {}), [B]: neverAnswers })
+  const client = new Client({ endpoints: [A, B, 'http://c:1'] }, { transport, clock, prng: new Prng(7) })
+  await failureOf(clock, client.get('k', { timeoutMs: 4_000 }))
+  await failureOf(clock, client.put('k', 'v', { timeoutMs: 4_000 }))
+  return transport.requests.map(({ endpoint, path }) => `${endpoint} ${path}`)
+}
+
 test('the same seed and the same world make the same requests', async () => {
-  const trace = async (): Promise<string[]> => {
-    const clock = new VirtualClock()
-    const transport = new FakeTransport({ [A]: problemAnswer('NO_LEADER', 503, {}), [B]: neverAnswers })
-    const client = new Client({ endpoints: [A, B, 'http://c:1'] }, { transport, clock, prng: new Prng(7) })
-    await failureOf(clock, client.get('k', { timeoutMs: 4_000 }))
-    await failureOf(clock, client.put('k', 'v', { timeoutMs: 4_000 }))
-    return transport.requests.map(({ endpoint, path }) => `${endpoint} ${path}`)
-  }
   expect(await trace()).toEqual(await trace())
+})
+
+test('many calls may share one signal', async () => {
+  const { clock, client } = setUp({ [A]: neverAnswers })
+  const controller = new AbortController()
+  const warnings: Error[] = []
+  const onWarning = (warning: Error): void => void warnings.push(warning)
+  process.on('warning', onWarning)
+  const calls = Array.from({ length: 30 }, (_, at) => client.get(`k${at}`, { signal: controller.signal }))
+  const codes = Promise.all(calls.map((call) => call.catch((error: unknown) => (error as ClientError).code)))
+  await clock.drain()
+  controller.abort()
+  expect(new Set(await codes)).toEqual(new Set(['ABORTED']))
+  await clock.drain()
+  process.off('warning', onWarning)
+  expect(warnings).toEqual([])
 })

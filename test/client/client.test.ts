@@ -23,10 +23,17 @@ const sent = (): string => {
   return `${method} ${url.replace(/timeout=\d+ms/, 'timeout')}`
 }
 
+/** A node's answer to a GET, with this value. */
+const answer =
+  (value: Buffer): Step =>
+  (_request, response) => {
+    response.writeHead(200, { etag: '"1"', 'quorate-create-revision': '1', 'quorate-key-version': '1' }).end(value)
+  }
+
 describe('get', () => {
   test('gives the value, its text and its counters', async () => {
     const entry = (await client.get('k'))!
-    expect(entry.value).toEqual(Buffer.from('hello'))
+    expect(entry.value).toEqual(new TextEncoder().encode('hello'))
     expect(entry.text()).toBe('hello')
     expect(entry).toMatchObject({
       key: 'k',
@@ -60,11 +67,6 @@ describe('get', () => {
   })
 
   test('text and json refuse what they cannot read', async () => {
-    const answer =
-      (bytes: Buffer): Step =>
-      (_request, response) => {
-        response.writeHead(200, { etag: '"1"', 'quorate-create-revision': '1', 'quorate-key-version': '1' }).end(bytes)
-      }
     cluster.script(answer(Buffer.from([0xff, 0xfe])))
     const binary = (await client.get('k'))!
     expect(() => binary.text()).toThrow(TypeError)
@@ -154,7 +156,10 @@ describe('what is asked of nodes', () => {
     cluster.script((_request, response) => {
       response.writeHead(200, { 'content-type': 'application/json' }).end('{"name":"n1","id":7}')
     })
-    await expect(client.status()).rejects.toMatchObject({ code: 'UNEXPECTED_ANSWER', outcome: 'not-applied' })
+    await expect(client.status(undefined, { timeoutMs: 100 })).rejects.toMatchObject({
+      code: 'UNEXPECTED_ANSWER',
+      outcome: 'not-applied',
+    })
   })
 })
 
@@ -213,10 +218,10 @@ describe('what cannot be right', () => {
 })
 
 test('the types say what the calls give', () => {
-  expectTypeOf(client.get).returns.resolves.toEqualTypeOf<GetResult | undefined>()
-  expectTypeOf(client.put).returns.resolves.toEqualTypeOf<PutResult>()
-  expectTypeOf(client.delete).returns.resolves.toEqualTypeOf<DeleteResult>()
-  expectTypeOf(client.put).parameter(0).toEqualTypeOf<string | Uint8Array>()
+  expectTypeOf<Client['get']>().returns.resolves.toEqualTypeOf<GetResult | undefined>()
+  expectTypeOf<Client['put']>().returns.resolves.toEqualTypeOf<PutResult>()
+  expectTypeOf<Client['delete']>().returns.resolves.toEqualTypeOf<DeleteResult>()
+  expectTypeOf<Client['put']>().parameter(0).toEqualTypeOf<string | Uint8Array>()
   expectTypeOf<GetResult>().toExtend<Entry>()
   expectTypeOf<ReturnType<Entry['json']>>().toBeUnknown()
   expectTypeOf<ClientError['outcome']>().toEqualTypeOf<'not-applied' | 'unknown'>()

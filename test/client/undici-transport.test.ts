@@ -128,13 +128,13 @@ test('a bounded number of sockets serves many requests, in turn', async () => {
 test('a request that waits for a socket and is given up was not sent', async () => {
   const transport = open()
   const endpoint = await listen(() => {})
-  const busy = new AbortController()
-  const holders = Array.from({ length: 64 }, () => kindOf(put(transport, endpoint, busy.signal)))
+  const busy = Array.from({ length: 64 }, () => new AbortController())
+  const holders = busy.map(({ signal }) => kindOf(put(transport, endpoint, signal)))
   const controller = new AbortController()
   const attempt = kindOf(put(transport, endpoint, controller.signal))
   controller.abort()
   expect(await attempt).toBe('not-sent')
-  busy.abort()
+  for (const holder of busy) holder.abort()
   await Promise.all(holders)
 })
 
@@ -143,7 +143,10 @@ test('an answer that is not HTTP, or larger than any of ours, is unreadable', as
   const talk = await listen((socket) => socket.once('data', () => socket.end('hello, this is SMTP\r\n')))
   expect(await kindOf(put(transport, talk))).toBe('unreadable')
   const huge = await listen((socket) =>
-    socket.once('data', () => socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${9 * 1024 * 1024}\r\n\r\n`)),
+    socket.once('data', () => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${9 * 1024 * 1024}\r\n\r\n`)
+      socket.write(Buffer.alloc(9 * 1024 * 1024))
+    }),
   )
   expect(await kindOf(put(transport, huge))).toBe('unreadable')
 })

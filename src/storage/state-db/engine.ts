@@ -48,6 +48,8 @@ export interface EngineStore {
   describe(number: number): string
   /** The numbers of the databases that are there, whole or not, ascending. */
   list(): Promise<readonly number[]>
+  /** Nothing was ever written to it: its making was cut short. */
+  isBlank(number: number): Promise<boolean>
   /** `existing` refuses a missing one, `new` one that is there. */
   open(number: number, mode: 'existing' | 'new'): Promise<Engine>
   /** Makes the names of a closed, complete database durable. */

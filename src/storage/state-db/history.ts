@@ -143,7 +143,11 @@ export class HistoryRemover {
         tombstones.push(record)
       }
       // A range may stop early where rows are large: only an empty answer says that the end was reached.
-      return { removals, tombstones, progress: last === undefined ? end : { revision: last.revision, sub: last.sub + 1 } }
+      return {
+        removals,
+        tombstones,
+        progress: last === undefined ? end : { revision: last.revision, sub: last.sub + 1 },
+      }
     } finally {
       await range.close()
     }

@@ -132,5 +132,4 @@ export class KeyReader {
   }
 }
 
-const isSameChange = (a: KeyPointer, b: KeyPointer): boolean =>
-  a.at.revision === b.at.revision && a.at.sub === b.at.sub
+const isSameChange = (a: KeyPointer, b: KeyPointer): boolean => a.at.revision === b.at.revision && a.at.sub === b.at.sub

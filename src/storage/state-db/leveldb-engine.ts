@@ -5,7 +5,15 @@ import type { ClassicLevel } from 'classic-level'
 import { Level } from 'level'
 import { FileSystemError } from '../errors.ts'
 import type { FileSystem } from '../file-system.ts'
-import type { Engine, EngineBatch, EngineRange, EngineRow, EngineSnapshot, EngineStore, RangeOptions } from './engine.ts'
+import type {
+  Engine,
+  EngineBatch,
+  EngineRange,
+  EngineRow,
+  EngineSnapshot,
+  EngineStore,
+  RangeOptions,
+} from './engine.ts'
 import { StateCorruptionError, StateDirectoryError } from './errors.ts'
 
 const KiB = 1024
@@ -70,7 +78,7 @@ class LevelDbRange implements EngineRange {
   }
 
   async next(rowsMax: number): Promise<readonly EngineRow[]> {
-    return await this.#iterator.nextv(rowsMax)
+    return (await this.#iterator.nextv(rowsMax)) as EngineRow[]
   }
 
   async close(): Promise<void> {
@@ -146,6 +154,10 @@ export class LevelDbStore implements EngineStore {
       .filter((name) => /^[1-9][0-9]{0,14}$/.test(name))
       .map(Number)
       .sort((a, b) => a - b)
+  }
+
+  async isBlank(number: number): Promise<boolean> {
+    return (await this.#fileSystem.stat(`${this.describe(number)}/CURRENT`)) === undefined
   }
 
   async open(number: number, mode: 'existing' | 'new'): Promise<Engine> {

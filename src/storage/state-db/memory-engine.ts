@@ -1,14 +1,22 @@
 // The engine in memory: a sorted map with snapshots. What a batch wrote becomes visible and durable when the injected
 // scheduler lets the write complete, so that a simulated crash loses the one that was in flight and nothing else.
 import { assert, present } from '../../lib/assert.ts'
-import type { Engine, EngineBatch, EngineRange, EngineRow, EngineSnapshot, EngineStore, RangeOptions } from './engine.ts'
+import type {
+  Engine,
+  EngineBatch,
+  EngineRange,
+  EngineRow,
+  EngineSnapshot,
+  EngineStore,
+  RangeOptions,
+} from './engine.ts'
 import { StateDirectoryError } from './errors.ts'
 
 /** Runs one piece of disk work, now or later: the simulator decides when. It may reject instead, as a failed disk does. */
 export type ScheduleWork = <T>(kind: 'read' | 'write', work: () => T) => Promise<T>
 
 export const soonest: ScheduleWork = async (_kind, work) => {
-  await undefined
+  await Promise.resolve()
   return work()
 }
 
@@ -188,6 +196,10 @@ export class MemoryStore implements EngineStore {
 
   async list(): Promise<readonly number[]> {
     return [...this.#databases.keys()].sort((a, b) => a - b)
+  }
+
+  async isBlank(number: number): Promise<boolean> {
+    return (this.#databases.get(number)?.values.size ?? 0) === 0
   }
 
   async open(number: number, mode: 'existing' | 'new'): Promise<Engine> {

@@ -54,10 +54,11 @@ export function writeConfiguration(writer: ByteWriter, configuration: ClusterCon
 
 export function readConfiguration(reader: ByteReader): ClusterConfiguration {
   const confState = readConfState(reader)
-  const members = readList(
-    reader,
-    (): MemberInfo => ({ id: readNodeId(reader), name: readText(reader), peer: readText(reader) }),
-  )
+  const members = readList(reader, (): MemberInfo => ({
+    id: readNodeId(reader),
+    name: readText(reader),
+    peer: readText(reader),
+  }))
   return { confState, members }
 }
 

@@ -63,9 +63,9 @@ export class PointReader {
     try {
       const values = await this.#engine.getMany(requests.flatMap((request) => request.keys))
       let at = 0
-      for (const { keys, resolve } of requests) resolve(values.slice(at, (at += keys.length)))
+      for (const request of requests) request.resolve(values.slice(at, (at += request.keys.length)))
     } catch (error) {
-      for (const { reject } of requests) reject(error)
+      for (const request of requests) request.reject(error)
     }
   }
 }

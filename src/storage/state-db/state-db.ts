@@ -65,7 +65,7 @@ export class StateDb implements StateStore {
   readonly #pinned = new Map<KeyString, Slot>()
   #failure: StateFailedError | undefined
   #closing: Promise<void> | undefined
-  #openSnapshots = 0
+  readonly #snapshots = new Set<StateSnapshot>()
   #dbBytes = 0
   #sizedAtMs = -Infinity
   readonly #persistedCallbacks: ((persisted: EntryId) => void)[] = []
@@ -83,7 +83,10 @@ export class StateDb implements StateStore {
     this.#cache = new Cache(limits.cacheBytesMax)
     const table = this.#table
     this.#writeBehind = new WriteBehind({
-      ...{ engine, gate, clock, table },
+      engine,
+      gate,
+      clock,
+      table,
       batchBytes: limits.batchBytes,
       batchDelayMs: limits.batchDelayMs,
       tableBytesMax: limits.tableBytesMax,
@@ -92,13 +95,17 @@ export class StateDb implements StateStore {
       onFailure: (error) => this.#fail(error),
     })
     this.#keys = new KeyReader({
-      ...{ table, where },
+      table,
+      where,
       points: new PointReader(engine, gate),
       cache: this.#cache,
       onReadEnded: () => this.#writeBehind.checkRoom(),
     })
     this.#history = new HistoryRemover({
-      ...{ engine, gate, clock, table },
+      engine,
+      gate,
+      clock,
+      table,
       keys: this.#keys,
       tableBytesBusy: limits.tableBytesMax / 2,
       progress: stored.historyProgress,
@@ -201,11 +208,10 @@ export class StateDb implements StateStore {
   async openSnapshot(): Promise<StateSnapshot> {
     return await this.#run(async () => {
       const { engine, gate, where } = this.#options
-      const onClosed = (): void => void this.#openSnapshots--
-      const onFailure = (error: unknown): void => this.#fail(error)
       const run = <T>(call: () => Promise<T>): Promise<T> => this.#run(() => gate.run(call))
-      const snapshot = await openStateSnapshot({ engine, where, run, onClosed, onFailure })
-      this.#openSnapshots++
+      const onClosed = (closed: StateSnapshot): void => void this.#snapshots.delete(closed)
+      const snapshot = await openStateSnapshot({ engine, where, run, onClosed })
+      this.#snapshots.add(snapshot)
       return snapshot
     })
   }
@@ -238,7 +244,7 @@ export class StateDb implements StateStore {
     return { dbBytes: this.#dbBytes, tableBytes: this.#table.sizeBytes, cacheBytes: this.#cache.sizeBytes }
   }
 
-  /** Writes what is committed, unless the store has failed; lets running calls end; then closes. */
+  /** Writes what is committed, unless the store has failed; ends snapshots; lets running calls end; then closes. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -248,8 +254,8 @@ export class StateDb implements StateStore {
     await this.#history.stop()
     if (this.#failure === undefined) await this.#writeBehind.drain()
     while (this.#calls.size > 0) await Promise.allSettled(this.#calls)
+    for (const snapshot of this.#snapshots) await snapshot.close()
     await this.#writeBehind.whenIdle()
-    assert(this.#openSnapshots === 0, `the state is closed while ${this.#openSnapshots} snapshots of it are open`)
     await this.#options.engine.close()
   }
 
@@ -292,10 +298,9 @@ export class StateDb implements StateStore {
     if (nowMs - this.#sizedAtMs < SIZE_REFRESH_MS || this.#closing !== undefined) return
     this.#sizedAtMs = nowMs
     const { engine, gate } = this.#options
-    this.#run(() => gate.run(() => engine.approximateSize())).then(
-      (bytes) => {
-        this.#dbBytes = bytes
-      },
+    const measured = this.#run(() => gate.run(() => engine.approximateSize()))
+    measured.then(
+      (bytes) => void (this.#dbBytes = bytes),
       (error: unknown) => this.#fail(error),
     )
   }
@@ -327,6 +332,7 @@ export class StateDb implements StateStore {
     this.#failure = new StateFailedError(cause)
     this.#options.logger.error({ error: cause, where: this.#options.where }, 'the state has failed')
     this.#writeBehind.fail(this.#failure)
+    void this.#history.stop()
     for (const callback of this.#failureCallbacks) callback(cause)
   }
 }

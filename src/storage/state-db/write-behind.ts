@@ -37,6 +37,7 @@ export class WriteBehind {
   readonly #writer = new ByteWriter(4_096)
   #witnesses: Witnesses
   #isWriting = false
+  #running: Promise<void> | undefined
   #hasFailed = false
   #timer: Timer | undefined
   /** When the gathering generation got its first change. */
@@ -85,6 +86,11 @@ export class WriteBehind {
     await done.promise
   }
 
+  /** Resolves when no batch is under way, whatever became of it. */
+  async whenIdle(): Promise<void> {
+    await this.#running
+  }
+
   /** Nothing more is written; who waits learns why. */
   fail(error: Error): void {
     this.#hasFailed = true
@@ -119,7 +125,7 @@ export class WriteBehind {
     this.#dirtySinceMs = undefined
     this.#isWriting = true
     const generation = this.#options.table.cut()
-    this.#write(generation).then(
+    this.#running = this.#write(generation).then(
       () => this.#written(generation),
       (error: unknown) => {
         this.#isWriting = false

@@ -1,0 +1,126 @@
+// Streams a state as of a completed batch, out of a LevelDB snapshot: later writes do not reach it, and its index is what the
+// metadata says when read through the same snapshot. Every value's checksum is verified on the way out, so that a damaged state
+// is found here and not handed on. One piece is read at a time, when the receiver asks for it.
+import { ByteWriter, DecodeError } from '../../lib/bytes.ts'
+import type { StateSnapshot } from '../../node/ports.ts'
+import type { SnapshotMeta } from '../../raft/types.ts'
+import type { Engine, EngineRow, EngineSnapshot } from './engine.ts'
+import { StateClosedError, StateCorruptionError } from './errors.ts'
+import { KEYSPACE, describeKey, keyspaceRange } from './keys.ts'
+import { FRAME_BYTES, FRAME_KIND, encodeFrame, encodeHeader, encodeTrailer } from './snapshot-format.ts'
+import { openValue } from './stored-value.ts'
+import { readStoredMeta } from './stored-state.ts'
+import type { StoredMeta } from './stored-state.ts'
+
+const ROWS_PER_CALL = 512
+
+export interface SnapshotSource {
+  readonly engine: Engine
+  /** For messages: where this state is. */
+  readonly where: string
+  /** Runs a call of the engine; any error in it stops the store. */
+  readonly run: <T>(call: () => Promise<T>) => Promise<T>
+  readonly onClosed: (snapshot: StateSnapshot) => void
+}
+
+export async function openStateSnapshot(source: SnapshotSource): Promise<StateSnapshot> {
+  const pinned = source.engine.snapshot()
+  try {
+    const stored = await readStoredMeta(source.engine, source.where, pinned)
+    return new SnapshotSender(source, pinned, stored)
+  } catch (error) {
+    await pinned.close()
+    throw error
+  }
+}
+
+class SnapshotSender implements StateSnapshot {
+  readonly meta: SnapshotMeta
+  readonly #source: SnapshotSource
+  readonly #pinned: EngineSnapshot
+  readonly #stored: StoredMeta
+  #closing: Promise<void> | undefined
+  /** The read under way: the snapshot is not closed below it. */
+  #reading: Promise<unknown> | undefined
+
+  constructor(source: SnapshotSource, pinned: EngineSnapshot, stored: StoredMeta) {
+    this.#source = source
+    this.#pinned = pinned
+    this.#stored = stored
+    const { term, index } = stored.meta
+    this.meta = { term, index, confState: stored.configuration.confState }
+  }
+
+  async *chunks(): AsyncGenerator<Uint8Array> {
+    const { meta, configuration } = this.#stored
+    let number = 0
+    yield encodeFrame(FRAME_KIND.header, number++, encodeHeader({ meta, configuration }))
+    const counts: number[] = []
+    for (const prefix of [KEYSPACE.pointers, KEYSPACE.records, KEYSPACE.meta]) {
+      let count = 0
+      for await (const rows of this.#pieces(prefix)) {
+        count += rows.length
+        for (const payload of packRows(rows)) yield encodeFrame(FRAME_KIND.rows, number++, payload)
+      }
+      counts.push(count)
+    }
+    const [pointers, records, metas] = counts as [number, number, number]
+    const trailer = { pointers, records, metas, live: meta.digest.live }
+    yield encodeFrame(FRAME_KIND.trailer, number++, encodeTrailer(trailer))
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await Promise.allSettled([this.#reading])
+    await this.#pinned.close()
+    this.#source.onClosed(this)
+  }
+
+  /** The rows of one keyspace, verified. */
+  async *#pieces(prefix: number): AsyncGenerator<readonly EngineRow[]> {
+    const { engine, run } = this.#source
+    if (this.#closing !== undefined) throw new StateClosedError()
+    const range = engine.range({ ...keyspaceRange(prefix), snapshot: this.#pinned })
+    try {
+      for (;;) {
+        if (this.#closing !== undefined) throw new StateClosedError()
+        const reading = run(async () => {
+          const rows = await range.next(ROWS_PER_CALL)
+          for (const row of rows) this.#verify(row)
+          return rows
+        })
+        this.#reading = reading
+        const rows = await reading
+        if (rows.length === 0) return
+        yield rows
+      }
+    } finally {
+      await range.close()
+    }
+  }
+
+  #verify([key, stored]: EngineRow): void {
+    try {
+      openValue(key, stored)
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      throw new StateCorruptionError(this.#source.where, `${describeKey(key)}: ${error.message}`, error)
+    }
+  }
+}
+
+/** Packs rows into payloads of about {@link FRAME_BYTES}. */
+function* packRows(rows: readonly EngineRow[]): Generator<Uint8Array> {
+  let writer = new ByteWriter(FRAME_BYTES)
+  for (const [key, stored] of rows) {
+    writer.varint(key.length).varint(stored.length).bytes(key).bytes(stored)
+    if (writer.length < FRAME_BYTES) continue
+    yield writer.finish()
+    writer = new ByteWriter(FRAME_BYTES)
+  }
+  if (writer.length > 0) yield writer.finish()
+}

@@ -1,0 +1,221 @@
+// Helpers of the state database's tests: a small writer of changes in the manner of the state machine, stores over both
+// engines, and a real clock. The state machine itself is another layer's and is not used here.
+import { promises as fs } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { present } from '../../../src/lib/assert.ts'
+import { Hasher64, ZERO_HASH, addHash, subtractHash } from '../../../src/lib/hash.ts'
+import type { Hash64 } from '../../../src/lib/hash.ts'
+import type { Change, KeyPointer, KeyRecord, KvMeta, RevisionId } from '../../../src/kv/types.ts'
+import type { Clock, ClusterConfiguration, Logger, StateStorage, StateStore } from '../../../src/node/ports.ts'
+import { nodeFileSystem } from '../../../src/storage/node-file-system.ts'
+import { SimulatedFileSystem } from '../../../src/storage/simulated-file-system.ts'
+import { MemoryStore, openStateStorage } from '../../../src/storage/state-db/index.ts'
+import type { OpenStateOptions } from '../../../src/storage/state-db/index.ts'
+
+export const realClock: Clock = {
+  now: () => performance.now(),
+  after(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs)
+    return { cancel: () => clearTimeout(timer) }
+  },
+  soon: (callback) => void setImmediate(callback),
+}
+
+export const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+
+const NODE_A = '00000000000000aa'
+const NODE_B = '00000000000000bb'
+
+export const CONFIGURATION: ClusterConfiguration = {
+  confState: { voters: [NODE_A, NODE_B], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+  members: [
+    { id: NODE_A, name: 'n1', peer: '127.0.0.1:7701' },
+    { id: NODE_B, name: 'n2', peer: '[::1]:7711' },
+  ],
+}
+
+export const INITIAL_META: KvMeta = {
+  term: 0,
+  index: 0,
+  clusterTimeMs: 0,
+  revision: 1,
+  compactRevision: 0,
+  clusterVersion: 1,
+  digest: { live: ZERO_HASH, history: ZERO_HASH },
+  liveKeys: 0,
+}
+
+export function recordDigest(record: KeyRecord): Hash64 {
+  const hasher = new Hasher64(7).latin1(record.key).bytes(record.value ?? Buffer.alloc(0))
+  return hasher.number(record.createRevision).number(record.at.revision).number(record.version).finish()
+}
+
+/** What an entry does: a value writes, undefined deletes. */
+export type Write = readonly [key: string, value: Uint8Array | undefined]
+
+/** Writes entries as the state machine would, through pointers fetched from the store. */
+export class Writer {
+  readonly #store: StateStore
+
+  constructor(store: StateStore) {
+    this.#store = store
+  }
+
+  /** Applies one entry. A deletion of what is not there changes nothing. */
+  async entry(writes: readonly Write[]): Promise<KvMeta> {
+    const keys = writes.map(([key]) => key)
+    await this.#store.prefetch({ pointers: keys, records: [] })
+    return this.entryNow(writes)
+  }
+
+  /** The same where the keys are known to be in memory. */
+  entryNow(writes: readonly Write[], compactRevision = this.#store.meta.compactRevision): KvMeta {
+    let meta = { ...this.#store.meta, compactRevision }
+    meta = { ...meta, index: meta.index + 1, term: Math.max(meta.term, 1) }
+    for (const [key, value] of writes) meta = this.#change(meta, key, value)
+    this.#store.commitEntry(meta)
+    return meta
+  }
+
+  #change(meta: KvMeta, key: string, value: Uint8Array | undefined): KvMeta {
+    const found = this.#store.pointer(key)
+    const isForgotten = found?.isTombstone === true && found.at.revision < meta.compactRevision
+    const before = isForgotten ? undefined : found
+    const isLive = before !== undefined && !before.isTombstone
+    if (value === undefined && !isLive) return meta
+    const revision = meta.revision + 1
+    const change = changeOf({ revision, sub: 0 }, key, value, before)
+    this.#store.put(change)
+    let live = addHash(meta.digest.live, change.pointer.digest)
+    if (isLive) live = subtractHash(live, before.digest)
+    const digest = { live, history: addHash(meta.digest.history, recordDigest(change.record)) }
+    const liveKeys = meta.liveKeys - (isLive ? 1 : 0) + (value === undefined ? 0 : 1)
+    return { ...meta, revision, digest, liveKeys }
+  }
+
+  /** Compacts, as a command would, and starts removing history. */
+  compact(revision: number): KvMeta {
+    const meta = this.entryNow([], revision)
+    this.#store.removeHistory(revision)
+    return meta
+  }
+}
+
+function changeOf(at: RevisionId, key: string, value: Uint8Array | undefined, before: KeyPointer | undefined): Change {
+  const isNew = before === undefined || before.isTombstone
+  const isTombstone = value === undefined
+  const version = isTombstone ? 0 : isNew ? 1 : before.version + 1
+  const createRevision = isNew ? at.revision : before.createRevision
+  const predecessor = before === undefined ? undefined : { ...before.at, isTombstone: before.isTombstone }
+  const skips = before === undefined ? [] : [before.at, ...before.skips].slice(0, 4)
+  const record: KeyRecord = {
+    ...{ at, key, value, createRevision, version, predecessor },
+    contentType: at.revision % 3 === 0 ? 'text/plain; charset=utf-8' : '',
+    lease: '',
+    skip: skips[0],
+  }
+  const digest = isTombstone ? ZERO_HASH : recordDigest(record)
+  const changes = (before?.changes ?? 0) + 1
+  return { record, pointer: { at, createRevision, version, changes, isTombstone, skips, digest } }
+}
+
+/** One place for states, and how to get at it again after a crash. */
+export interface Home {
+  readonly name: string
+  open(options?: Partial<OpenStateOptions>): Promise<StateStorage>
+  /** Opens a copy of what is on disk now, as after a kill. */
+  openAfterCrash(options?: Partial<OpenStateOptions>): Promise<StateStorage>
+  dispose(): Promise<void>
+}
+
+const baseOptions = (directory: string, options: Partial<OpenStateOptions>): OpenStateOptions => ({
+  ...{ directory, recordDigest, clock: realClock, logger: quiet, batchDelayMs: 5 },
+  initial: { configuration: CONFIGURATION, meta: INITIAL_META },
+  ...options,
+})
+
+export async function levelHome(): Promise<Home & { directory: string }> {
+  const root = await fs.mkdtemp(`${tmpdir()}/quorate-state-`)
+  let copies = 0
+  const directory = `${root}/0`
+  await fs.mkdir(directory)
+  return {
+    name: 'LevelDB',
+    directory,
+    open: async (options = {}) => await openStateStorage(baseOptions(directory, options)),
+    async openAfterCrash(options = {}) {
+      const copy = `${root}/copy-${copies++}`
+      await copyDirectory(directory, copy)
+      return await openStateStorage(baseOptions(copy, options))
+    },
+    dispose: async () => await fs.rm(root, { recursive: true, force: true }),
+  }
+}
+
+/** A copy of a database in use: files may vanish in between, and LOCK is another process's business. */
+export async function copyDirectory(from: string, to: string): Promise<void> {
+  await fs.mkdir(to, { recursive: true })
+  for (const entry of await fs.readdir(from, { withFileTypes: true })) {
+    const source = `${from}/${entry.name}`
+    if (entry.isDirectory()) await copyDirectory(source, `${to}/${entry.name}`)
+    else if (entry.name !== 'LOCK') await fs.copyFile(source, `${to}/${entry.name}`)
+  }
+}
+
+export async function memoryHome(options: ConstructorParameters<typeof MemoryStore>[0] = {}): Promise<
+  Home & { readonly store: MemoryStore; readonly fileSystem: SimulatedFileSystem }
+> {
+  const fileSystem = new SimulatedFileSystem()
+  await fileSystem.makeDirectory('/0')
+  await fileSystem.syncDirectory('/')
+  const store = new MemoryStore(options)
+  return {
+    name: 'memory',
+    store,
+    fileSystem,
+    open: async (more = {}) => await openStateStorage(baseOptions('/0', { fileSystem, store, ...more })),
+    openAfterCrash: async (more = {}) =>
+      await openStateStorage(
+        baseOptions('/0', {
+          fileSystem: fileSystem.crash({ keep: 'none' }),
+          store: new MemoryStore({ from: store }),
+          ...more,
+        }),
+      ),
+    dispose: async () => {},
+  }
+}
+
+export const HOMES: readonly (readonly [string, () => Promise<Home>])[] = [
+  ['LevelDB', levelHome],
+  ['memory', memoryHome],
+]
+
+export { nodeFileSystem }
+
+/** Moves a state from one storage into another, through the stream. */
+export async function transfer(from: StateStore, to: StateStorage, change: (chunks: Buffer[]) => Buffer[] = (x) => x) {
+  const snapshot = await from.openSnapshot()
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of snapshot.chunks()) chunks.push(Buffer.from(chunk))
+  } finally {
+    await snapshot.close()
+  }
+  const receiver = await to.receive()
+  try {
+    for (const chunk of change(chunks)) await receiver.write(chunk)
+  } catch (error) {
+    await receiver.abort()
+    throw error
+  }
+  return await receiver.finish()
+}
+
+/** Resolves when `holds` does; looks again after each turn of the event loop. */
+export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await new Promise((resolve) => setImmediate(resolve))
+}
+
+export const textOf = (record: KeyRecord | undefined): string | undefined =>
+  record?.value === undefined ? undefined : Buffer.from(present(record.value, 'a value')).toString()
