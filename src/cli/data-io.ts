@@ -36,7 +36,7 @@ export function write(output: Output, chunk: string | Uint8Array): Promise<void>
   return new Promise((resolve, reject) => {
     const settle = (error?: Error | null): void => {
       output.off('error', settle)
-      if (error && (error as NodeJS.ErrnoException).code !== 'EPIPE') reject(error)
+      if (error && (error as NodeJS.ErrnoException).code !== 'EPIPE') reject(new OutputError(error))
       else resolve()
     }
     // A failed write is told twice, to the callback and as an event; without a listener the event would end the process.
@@ -46,4 +46,13 @@ export function write(output: Output, chunk: string | Uint8Array): Promise<void>
       else settle()
     })
   })
+}
+
+/** What a command had to say could not be written: a full disk behind a redirection, for one. */
+export class OutputError extends Error {
+  override readonly name = 'OutputError'
+
+  constructor(cause: Error) {
+    super(`the output cannot be written: ${cause.message}`, { cause })
+  }
 }

@@ -1,6 +1,7 @@
 // What all data commands share: one client for one command, Ctrl-C, and failures turned into words and exit codes.
 import { Client, ClientError } from '../client/index.ts'
 import { fromBase64url } from '../lib/bytes.ts'
+import { OutputError } from './data-io.ts'
 import type { DataIo } from './data-io.ts'
 import type { CommonOptions } from './data-options.ts'
 import { CommandFailure, EXIT, exitCodeOf, reportError } from './output.ts'
@@ -25,9 +26,10 @@ export async function runCommand(
   try {
     io.exitWith(await command({ client, io, signal: controller.signal }))
   } catch (error) {
-    if (!(error instanceof ClientError) && !(error instanceof CommandFailure)) throw error
-    await reportError(io, error, options.json === true)
-    io.exitWith(error instanceof ClientError ? exitCodeOf(error) : error.exitCode)
+    const failure = error instanceof OutputError ? new CommandFailure('OUTPUT', EXIT.notApplied, error.message) : error
+    if (!(failure instanceof ClientError) && !(failure instanceof CommandFailure)) throw failure
+    await reportError(io, failure, options.json === true)
+    io.exitWith(failure instanceof ClientError ? exitCodeOf(failure) : failure.exitCode)
   } finally {
     unlisten()
     await client.close()

@@ -200,9 +200,10 @@ export class Call<T> {
   #failed(endpoint: Endpoint, failure: Failure): ClientError {
     const hint =
       this.#worst === 'unknown' ? '; it may or may not have been applied, now or later: read before you repeat it' : ''
+    const where = failure.message.includes(endpoint.url) ? '' : `, last at ${endpoint.url}`
     return new ClientError(
       failure.code,
-      `${this.#operation.name} failed: ${failure.message} (${this.#effort()}, last at ${endpoint.url})${hint}`,
+      `${this.#operation.name} failed: ${failure.message} (${this.#effort()}${where})${hint}`,
       {
         outcome: this.#worst,
         retryable: failure.retryable,

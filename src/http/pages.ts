@@ -35,11 +35,14 @@ const LINKS = {
 }
 
 export function pages(edge: Edge, versions: Versions): Pages {
-  const description = openApiText(versions.release)
+  let description: string | undefined
   return {
     root: plain((_, reply) => edge.json(reply, 200, { name: 'quorate', version: versions.release, links: LINKS })),
     version: plain((_, reply) => edge.json(reply, 200, { version: versions.release, node: versions.node, api: 1 })),
-    openApi: plain((_, reply) => edge.jsonText(reply, 200, description)),
+    openApi: plain((_, reply) => {
+      description ??= openApiText(versions.release)
+      edge.jsonText(reply, 200, description)
+    }),
     livez: (request, reply) => answerHealth(edge, request, reply, edge.node.liveness()),
     readyz: (request, reply) => {
       const report = edge.node.readiness()

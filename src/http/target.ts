@@ -69,7 +69,7 @@ function decodeBase64url(text: string): KeyString {
   return keyFromBytes(bytes)
 }
 
-/** Node hands targets over with one code unit a byte, so a raw byte above 0x7f already stands for itself. */
+/** Node's parser refuses raw bytes above 0x7f; were one to pass, it would arrive as one code unit and stand for itself. */
 function decodePercent(text: string): KeyString {
   let isPlain = true
   for (let i = 0; i < text.length && isPlain; i++) {

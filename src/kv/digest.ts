@@ -29,8 +29,7 @@ export function recordShare(record: KeyRecord): Hash64 {
 
 /** The digest after one change: `replaced` is the pointer that it takes the place of, `share` its record's share. */
 export function digestAfter(digest: Digest, change: Change, share: Hash64, replaced: KeyPointer | undefined): Digest {
-  let { live } = digest
-  if (replaced !== undefined && !replaced.isTombstone) live = subtractHash(live, replaced.digest)
-  if (!change.pointer.isTombstone) live = addHash(live, share)
-  return { live, history: addHash(digest.history, share) }
+  // A tombstone's share of what lives is zero, so it comes and goes without a trace.
+  const taken = replaced === undefined ? digest.live : subtractHash(digest.live, replaced.digest)
+  return { live: addHash(taken, change.pointer.digest), history: addHash(digest.history, share) }
 }

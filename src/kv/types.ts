@@ -24,7 +24,7 @@ export interface KeyPointer {
   readonly isTombstone: boolean
   /** Where change numbers `v & (v - 1)`, and so on down, are: newest first, without the latest change itself. */
   readonly skips: readonly RevisionId[]
-  /** The live record's share of the digest, so that an overwrite can take it off without reading the value. */
+  /** The live record's share of the digest, so that an overwrite can take it off without reading the value; zero for a tombstone. */
   readonly digest: Hash64
 }
 

@@ -123,7 +123,8 @@ export class QuorateNode implements NodeFacade {
           appendBytesMax: LIMITS.appendBytesMax,
           inflightMessagesMax: LIMITS.inflightAppendsMax,
           inflightBytesMax: LIMITS.inflightAppendBytesMax,
-          memoryLogBytesMax: LIMITS.memoryLogBytesMax,
+          // The disk keeps more than memory does; what it may forget, memory need not keep.
+          memoryLogBytesMax: Math.min(LIMITS.memoryLogBytesMax, options.logRetention.retainBytes),
           uncommittedBytesMax: LIMITS.inflightBytesMax,
         },
         init: recovery.init,

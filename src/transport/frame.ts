@@ -1,6 +1,6 @@
 // Frames: how a stream of bytes between two nodes falls into messages. FORMAT.md has the layout and a worked example.
 // The reader trusts nothing: a length is checked before a byte of it is stored, and whatever is wrong is a DecodeError.
-import { asBuffer, DecodeError, EMPTY_BYTES } from '../lib/bytes.ts'
+import { asBuffer, DecodeError } from '../lib/bytes.ts'
 
 /** Both ends send these before their first frame: a browser or a stray client is told apart at once. */
 export const MAGIC: Uint8Array = Buffer.from('QPL\n', 'latin1')
@@ -191,6 +191,8 @@ function checkPrefix(bytes: Buffer, bytesMax: number): number {
 
 const headerEnd = (frame: Buffer): number => PREFIX_BYTES + frame.readUInt32LE(8)
 
+const NO_BYTES = Buffer.alloc(0)
+
 /** Of a frame in memory of its own. */
 function parseWhole(frame: Buffer): Frame {
   const end = headerEnd(frame)
@@ -200,7 +202,7 @@ function parseWhole(frame: Buffer): Frame {
 /** Of a frame inside a larger read: its body is copied out. */
 function parseWithin(frame: Buffer): Frame {
   const end = headerEnd(frame)
-  const body = end === frame.length ? EMPTY_BYTES : copyOf(frame.subarray(end))
+  const body = end === frame.length ? NO_BYTES : copyOf(frame.subarray(end))
   return { type: frame[4]!, header: frame.subarray(PREFIX_BYTES, end), body }
 }
 

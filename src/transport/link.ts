@@ -85,7 +85,7 @@ export class Link {
       onFrame: (frame) => handler.onFrame(frame),
       onClose: (reason) => {
         this.#live = undefined
-        if (!this.#isClosed) this.#warn(`lost the connection to ${this.#member.name}: ${reason}`)
+        this.#warn(`lost the connection to ${this.#member.name}: ${reason}`)
         // Before the handler: it may ask this link for something, which must find it down.
         this.#retry()
         handler.onClose(reason)
@@ -106,8 +106,9 @@ export class Link {
     })
   }
 
+  /** The same for all kinds of traffic: it is one trouble. */
   get #cause(): string {
-    return `unreachable/${this.#member.name}/${this.#channel}`
+    return `unreachable/${this.#member.name}/`
   }
 
   #warn(message: string): void {

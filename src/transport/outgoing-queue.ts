@@ -75,9 +75,8 @@ export class OutgoingQueue {
     this.#isWriting = true
     socket.cork()
     for (const [at, chunk] of chunks.entries()) {
-      // An error needs no callback here: it closes the connection.
       if (at < chunks.length - 1) socket.write(chunk)
-      else socket.write(chunk, () => this.#written(bytes))
+      else socket.write(chunk, (error) => this.#written(bytes, error))
     }
     socket.uncork()
   }
@@ -93,9 +92,10 @@ export class OutgoingQueue {
     return this.#frames.splice(0, count)
   }
 
-  #written(bytes: number): void {
+  /** After an error nothing more is handed over: the socket is about to close, and what waits stays unsent. */
+  #written(bytes: number, error: Error | null | undefined): void {
+    if (this.#isClosed || (error !== null && error !== undefined)) return
     this.#isWriting = false
-    if (this.#isClosed) return
     this.#bytes -= bytes
     if (this.#bytes < this.#roomBelow) this.#wakeWaiters()
     this.#write()

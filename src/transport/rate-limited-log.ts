@@ -12,6 +12,7 @@ export class RateLimitedLog {
   readonly #intervalMs: number
   /** By cause. Causes are made of our own words and members' names: a stranger cannot make this grow. */
   readonly #said = new Map<string, Said>()
+  #isMute = false
 
   constructor(logger: Logger, clock: Clock, intervalMs: number) {
     this.#logger = logger
@@ -21,6 +22,7 @@ export class RateLimitedLog {
 
   /** Returns whether it was said. */
   warn(cause: string, fields: Readonly<Record<string, unknown>>, message: string): boolean {
+    if (this.#isMute) return false
     const now = this.#clock.now()
     const said = this.#said.get(cause)
     if (said !== undefined && now - said.at < this.#intervalMs) {
@@ -33,6 +35,11 @@ export class RateLimitedLog {
     )
     this.#said.set(cause, { at: now, leftOut: 0 })
     return true
+  }
+
+  /** From now on nothing is worth a warning: connections are closed on purpose. */
+  mute(): void {
+    this.#isMute = true
   }
 
   /** The trouble is over: the next time is news again. For all causes that begin like this. */

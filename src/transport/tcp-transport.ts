@@ -153,6 +153,7 @@ export class TcpTransport implements PeerTransport {
     const started = this.#started
     if (started === undefined) return
     const { environment, server, peers } = started
+    environment.log.mute()
     const stopped = server.close()
     for (const { raft, requests, snapshots } of peers.values()) {
       raft.close('this node is closing')

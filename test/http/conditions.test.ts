@@ -3,7 +3,22 @@ import { describe, expect, it } from 'vitest'
 import { checkReadConditions, readVerdict, writeCondition } from '../../src/http/conditions.ts'
 
 const badRequest = expect.objectContaining({ code: 'BAD_REQUEST' }) as Error
-const MALFORMED = ['17', '"17 "', '', '"17', '17"', "'17'", 'w/"17"', 'W/17', '"a" "b"', '"1",', ',"1"', '"1",,"2"', '"\u007f"', '**']
+const MALFORMED = [
+  '17',
+  '"17 "',
+  '',
+  '"17',
+  '17"',
+  "'17'",
+  'w/"17"',
+  'W/17',
+  '"a" "b"',
+  '"1",',
+  ',"1"',
+  '"1",,"2"',
+  '"\u007f"',
+  '**',
+]
 
 describe('the condition of a write', () => {
   it('is none without a header or parameter', () => {

@@ -1,5 +1,6 @@
 // What the tests of the HTTP edge share: the application over a node in memory, with or without a socket, and checks that
 // hold for every answer.
+import type { AddressInfo } from 'node:net'
 import pino from 'pino'
 import { expect, onTestFinished } from 'vitest'
 import { buildApp } from '../../src/http/app.ts'
@@ -31,16 +32,16 @@ export function openBench(options: Partial<AppOptions> & { level?: string } = {}
 
 export interface SocketBench extends Bench {
   readonly port: number
-  connect(): Promise<RawConnection>
+  readonly connect: () => Promise<RawConnection>
   /** One request on a connection of its own; `Host` and `Connection: close` are added. */
-  ask(requestLine: string, headers?: readonly string[], body?: string): Promise<RawAnswer>
+  readonly ask: (requestLine: string, headers?: readonly string[], body?: string) => Promise<RawAnswer>
 }
 
 /** The same on a port of 127.0.0.1. Connections are closed when the test ends. */
 export async function listenBench(options: Partial<AppOptions> = {}): Promise<SocketBench> {
   const bench = openBench(options)
   await bench.app.server.listen({ port: 0, host: '127.0.0.1' })
-  const port = bench.app.server.addresses()[0]!.port
+  const { port } = bench.app.server.server.address() as AddressInfo
   const connect = async (): Promise<RawConnection> => {
     const connection = await RawConnection.open(port)
     onTestFinished(() => connection.close())

@@ -24,7 +24,8 @@ describe('a JSON body', () => {
   })
 
   it('H13: is refused with a byte order mark, invalid UTF-8, invalid JSON or too much depth', () => {
-    for (const text of ['\ufeff{}', '{', 'NaN', "{'a':1}", '{"a":1}x', '[1,]']) expect(() => parse(text)).toThrow(badRequest)
+    for (const text of ['\ufeff{}', '{', 'NaN', "{'a':1}", '{"a":1}x', '[1,]'])
+      expect(() => parse(text)).toThrow(badRequest)
     expect(() => parseJson(Buffer.from([0x22, 0xff, 0x22]))).toThrow(badRequest)
     expect(() => parse('['.repeat(30_000))).toThrow(badRequest)
     expect(() => parse('['.repeat(33) + ']'.repeat(33))).toThrow(badRequest)

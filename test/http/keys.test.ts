@@ -123,7 +123,11 @@ describe('the content type of a value', () => {
     ['is kept', 'text/html; charset=utf-8', 'text/html; charset=utf-8'],
     ['is kept when malformed', 'foo', 'foo'],
     ['is dropped when it is curl’s form type', 'application/x-www-form-urlencoded', 'application/octet-stream'],
-    ['is dropped when it is that with a parameter', 'Application/X-WWW-form-urlencoded; a=b', 'application/octet-stream'],
+    [
+      'is dropped when it is that with a parameter',
+      'Application/X-WWW-form-urlencoded; a=b',
+      'application/octet-stream',
+    ],
     ['is octet-stream when empty', '', 'application/octet-stream'],
     ['is octet-stream when absent', undefined, 'application/octet-stream'],
     ['is not parsed when it is JSON', 'application/json', 'application/json'],
@@ -238,9 +242,18 @@ describe('GET of a key', () => {
       await send(bench, 'GET', `/v1/kv/a${query}`)
       expect(bench.node.reads.at(-1)!.options).toEqual({ consistency, maxStaleMs, minRevision, timeoutMs })
     }
-    const bad = ['consistency=weak', 'consistency', 'maxStale=1s&consistency=linearizable', 'maxStale=', 'minRevision=x', 'cas=1', 'prev', 'revision=1', 'wait=1s']
-    for (const query of bad)
-      expectInjectedProblem(await send(bench, 'GET', `/v1/kv/a?${query}`), 400, 'BAD_PARAMETER')
+    const bad = [
+      'consistency=weak',
+      'consistency',
+      'maxStale=1s&consistency=linearizable',
+      'maxStale=',
+      'minRevision=x',
+      'cas=1',
+      'prev',
+      'revision=1',
+      'wait=1s',
+    ]
+    for (const query of bad) expectInjectedProblem(await send(bench, 'GET', `/v1/kv/a?${query}`), 400, 'BAD_PARAMETER')
   })
 
   it('says how stale a stale answer may be, found or not, and nothing where that is unknown', async () => {

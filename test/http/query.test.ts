@@ -32,7 +32,12 @@ describe('a query', () => {
 
 describe('a parameter', () => {
   it('that is a flag is bare, true or false', () => {
-    for (const [text, value] of [['a', true], ['a=true', true], ['a=false', false], ['', false]] as const)
+    for (const [text, value] of [
+      ['a', true],
+      ['a=true', true],
+      ['a=false', false],
+      ['', false],
+    ] as const)
       expect(flag(parse(text), 'a')).toBe(value)
     for (const bad of ['a=', 'a=1', 'a=0', 'a=yes', 'a=TRUE']) refused(() => flag(parse(bad), 'a'))
   })
@@ -47,7 +52,15 @@ describe('a parameter', () => {
   })
 
   it('that is a duration has a unit or is of seconds', () => {
-    for (const [text, ms] of [['500ms', 500], ['2s', 2_000], ['2', 2_000], ['1m', 60_000], ['1h', 3.6e6], ['1d', 8.64e7], ['0', 0]])
+    for (const [text, ms] of [
+      ['500ms', 500],
+      ['2s', 2_000],
+      ['2', 2_000],
+      ['1m', 60_000],
+      ['1h', 3.6e6],
+      ['1d', 8.64e7],
+      ['0', 0],
+    ])
       expect(duration(parse(`a=${text}`), 'a')).toBe(ms)
     for (const bad of ['', '=', '=s', '=1.5s', '=-1s', '=1S', '=1 s', '=1sec', '=999999999999999d'])
       refused(() => duration(parse(`a${bad}`), 'a'))

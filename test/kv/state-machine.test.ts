@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { EntryBatch, GroupTag } from '../../src/api/commands.ts'
 import { DecodeError } from '../../src/lib/bytes.ts'
+import { ZERO_HASH } from '../../src/lib/hash.ts'
 import { initialMeta, KvStateMachine, reads } from '../../src/kv/index.ts'
 import { encodeBatch } from '../api/command-codec-samples.ts'
 import { atRevision, compact, deletion, put, Replica } from './replica.ts'
@@ -86,7 +87,7 @@ describe('a delete', () => {
       count: 1,
       previous: { key: 'a', modRevision: 2 },
     })
-    expect(replica.state.peek('a')).toMatchObject({ isTombstone: true, version: 0, changes: 2 })
+    expect(replica.state.peek('a')).toMatchObject({ isTombstone: true, version: 0, changes: 2, digest: ZERO_HASH })
     expect(replica.state.record({ revision: 3, sub: 0 })).toMatchObject({
       value: undefined,
       version: 0,

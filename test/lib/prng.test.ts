@@ -37,6 +37,14 @@ describe('a generator', () => {
     for (const count of counts) expect(Math.abs(count - each)).toBeLessThan(200)
   })
 
+  test('below a limit that does not divide 2^32 is not biased', () => {
+    // Without rejection the lower third of this range would come up half of the time.
+    const prng = new Prng('bias')
+    let low = 0
+    for (let draw = 0; draw < 10_000; draw++) if (prng.below(3 * 2 ** 30) < 2 ** 30) low++
+    expect(Math.abs(low - 3_333)).toBeLessThan(250)
+  })
+
   test('below 2^32 is any draw', () => {
     expect(new Prng('x').below(2 ** 32)).toBe(new Prng('x').uint32())
   })

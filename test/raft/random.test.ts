@@ -8,7 +8,7 @@ import type { Packet } from './support/cluster.ts'
 import { Cluster } from './support/cluster.ts'
 import { Safety } from './support/safety.ts'
 
-const STEPS = 1_000
+const STEPS = 600
 const seeds =
   env['RAFT_SEED'] === undefined
     ? Array.from({ length: Number(env['RAFT_SEEDS'] ?? 300) }, (_, at) => at + 1)
@@ -27,10 +27,12 @@ class Schedule {
   readonly #weights: readonly (readonly [number, () => void])[]
   #proposals = 0
   #reads = 0
+  readonly #disorder: number
 
   constructor(seed: number) {
     const prng = new Prng(seed)
     this.#prng = prng
+    this.#disorder = prng.pick([2, 10, 100])
     const size = prng.pick([1, 2, 3, 3, 3, 5, 5])
     const voters = Array.from({ length: size }, (_, at) => `n${at + 1}`)
     // A joint configuration counts in both halves; a learner never does.
@@ -47,17 +49,17 @@ class Schedule {
     const rare = (): number => prng.pick([0, 1, 2])
     this.#weights = [
       [40, () => this.#deliver()],
-      [30, () => this.#tick()],
-      [prng.pick([5, 15]), () => this.#propose()],
+      [20, () => this.#tick()],
+      [prng.pick([10, 30]), () => this.#propose()],
       [prng.pick([1, 10, 20]), () => this.#persist()],
       [prng.pick([0, 2, 8]), () => this.#holdDisk()],
-      [5, () => this.#read()],
+      [10, () => this.#read()],
       [prng.pick([0, 2, 10]), () => this.#drop()],
       [prng.pick([0, 3]), () => this.#duplicate()],
       [rare(), () => this.#crash()],
       [4, () => this.#restart()],
-      [rare(), () => this.#partition()],
-      [2, () => this.cluster.heal()],
+      [prng.pick([1, 4]), () => this.#partition()],
+      [1, () => this.cluster.heal()],
       [prng.pick([1, 8]), () => this.#compact()],
       [4, () => this.#stream()],
       [rare(), () => this.#transfer()],
@@ -104,17 +106,19 @@ class Schedule {
   }
 
   #deliver(): void {
-    const { network } = this.cluster
-    if (network.length === 0) return
-    // Mostly in order, sometimes not.
-    const at = this.#prng.chance(1, 6) ? this.#prng.below(network.length) : 0
-    if (this.#old.length < 200) this.#old.push(network[at]!)
-    this.cluster.deliverAt(at)
+    for (let count = this.#prng.between(1, 12); count > 0; count--) {
+      const { network } = this.cluster
+      if (network.length === 0) return
+      // Mostly in order, sometimes not.
+      const at = this.#prng.chance(1, this.#disorder) ? this.#prng.below(network.length) : 0
+      if (this.#old.length < 200) this.#old.push(network[at]!)
+      this.cluster.deliverAt(at)
+    }
   }
 
   #tick(): void {
     const id = this.#someone()
-    const count = this.#prng.pick([1, 1, 1, 3, 12])
+    const count = this.#prng.pick([1, 2, 3, 10, 21])
     if (this.cluster.node(id).raft !== undefined) this.cluster.tick(id, count)
   }
 

@@ -249,7 +249,9 @@ export function raftStorageSuite(name: string, makeHarness: () => Promise<RaftSt
 
     test('entries of the same write continue the snapshot, or are what it is compared with', async () => {
       await log.append(write({ snapshot: marker(5, 1), entries: entries(6, 8, 1) }))
-      await log.append(write({ hardState: hardState(4, NODE_A, 7), snapshot: marker(10, 1), entries: entries(9, 12, 1) }))
+      await log.append(
+        write({ hardState: hardState(4, NODE_A, 7), snapshot: marker(10, 1), entries: entries(9, 12, 1) }),
+      )
       await reopen()
       expect(log.recovered.marker).toEqual(marker(10, 1))
       expect(log.recovered.hardState).toEqual(hardState(4, NODE_A, 7))
@@ -268,7 +270,8 @@ export function raftStorageSuite(name: string, makeHarness: () => Promise<RaftSt
   })
 
   test(`${name}: entries from the one asked for on are in the tail`, async () => {
-    for (let index = 1; index <= 30; index++) await log.append(write({ entries: entries(index, index, 1, { bytes: 900 }) }))
+    for (let index = 1; index <= 30; index++)
+      await log.append(write({ entries: entries(index, index, 1, { bytes: 900 }) }))
     await reopen(12)
     const { prev, entries: kept } = log.recovered.tail
     expect(kept[0]!.index).toBe(prev.index + 1)

@@ -7,7 +7,8 @@ import { Prng } from '../../src/lib/prng.ts'
 import type { Logger, LogWrite, RaftStorage } from '../../src/node/ports.ts'
 import type { ConfState, Entry, HardState, LogIndex, SnapshotMeta, Term } from '../../src/raft/index.ts'
 import type { FileSystem } from '../../src/storage/file-system.ts'
-import { SimulatedFileSystem } from '../../src/storage/simulated-file-system.ts'
+import type { Identity } from '../../src/storage/identity-file.ts'
+import type { SimulatedFileSystem } from '../../src/storage/simulated-file-system.ts'
 import { openRaftLog } from '../../src/storage/wal/index.ts'
 
 export const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
@@ -26,7 +27,12 @@ export const confState: ConfState = {
 export const marker = (index: LogIndex, term: Term): SnapshotMeta => ({ index, term, confState })
 
 /** Entries whose data tell index, term and a salt, so that no two different entries look alike. */
-export function entries(first: LogIndex, last: LogIndex, term: Term, options: { bytes?: number; salt?: string } = {}): Entry[] {
+export function entries(
+  first: LogIndex,
+  last: LogIndex,
+  term: Term,
+  options: { bytes?: number; salt?: string } = {},
+): Entry[] {
   const made: Entry[] = []
   for (let index = first; index <= last; index++) {
     const text = `${index}/${term}/${options.salt ?? ''}`
@@ -43,7 +49,7 @@ export const write = (parts: Partial<LogWrite>): LogWrite => ({
   ...parts,
 })
 
-export const hardState = (term: Term, votedFor: string | undefined = undefined, commitIndex = 0): HardState => ({
+export const hardState = (term: Term, votedFor?: string, commitIndex = 0): HardState => ({
   term,
   votedFor,
   commitIndex,
@@ -116,4 +122,16 @@ export async function withLog<T>(
   } finally {
     await log.close()
   }
+}
+
+/** Who the data directory of the tests belongs to. */
+export const identity: Identity = {
+  clusterId: '1111111111111111',
+  nodeId: NODE_A,
+  name: 'n1',
+  formatVersion: 1,
+  members: [
+    { id: NODE_A, name: 'n1', peer: '127.0.0.1:7701' },
+    { id: NODE_B, name: 'n2', peer: '127.0.0.1:7711' },
+  ],
 }

@@ -17,6 +17,7 @@ export class RawConnection {
 
   private constructor(socket: Socket) {
     this.socket = socket
+    socket.setNoDelay(true)
     socket.on('data', (chunk: Buffer) => {
       this.#received = Buffer.concat([this.#received, chunk])
       this.#wake?.()

@@ -1,5 +1,5 @@
 // The frame format: whatever way a stream is cut into pieces the same frames come out, and nonsense is refused early.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DecodeError } from '../../src/lib/bytes.ts'
 import { encodeFrame, FrameReader, MAGIC } from '../../src/transport/frame.ts'
@@ -12,10 +12,11 @@ interface Copy {
   readonly body: string
 }
 
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
+
 function read(pieces: readonly Uint8Array[], bytesMax = BYTES_MAX): Copy[] {
   const frames: Copy[] = []
   const reader = new FrameReader(bytesMax)
-  const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
   for (const piece of pieces)
     reader.push(piece, ({ type, header, body }) => frames.push({ type, header: hex(header), body: hex(body) }) > 0)
   return frames

@@ -221,6 +221,43 @@ describe('strangers', () => {
     await until('it is accepted', () => stranger.frames.some(({ type }) => type === FRAME.verdict))
   })
 
+  test.each(['raft', 'forward', 'snapshot'] as const)(
+    'one that knows how to shake hands and then talks nonsense on a %s connection is cut off, each time',
+    async (channel) => {
+      for (let round = 0; round < 60; round++) {
+        const one = await introduced(channel)
+        const types = [
+          round,
+          FRAME.appendEntries,
+          FRAME.forward,
+          FRAME.control,
+          FRAME.snapshotChunk,
+          FRAME.snapshotDone,
+        ]
+        const type = types[round % types.length]!
+        const noise = randomBytes(1 + round)
+        one.write(...encodeFrame(type, noise, [randomBytes(round)]).chunks)
+        // Whatever it was taken for, this is not part of the protocol.
+        one.write(...encodeFrame(0xee, noise).chunks)
+        await until(`round ${round}, type ${type} (${noise.toString('hex')}) is closed`, () => one.isClosed)
+      }
+      expect(callee.handlers.messages).toEqual([])
+      expect(callee.transport.stats()['corrupt_streams']).toBe(60)
+    },
+  )
+
+  async function introduced(channel: 'raft' | 'forward' | 'snapshot'): Promise<Stranger> {
+    const one = new Stranger(callee.transport.address.port)
+    const hello = helloBytes({ channel })
+    one.write(MAGIC, ...encodeFrame(FRAME.hello, hello).chunks)
+    await until('it is challenged', () => one.frames.length === 1)
+    const proof = proofOf(undefined, 'caller', [hello, one.frames[0]!.header])
+    one.write(...encodeFrame(FRAME.proof, proof).chunks)
+    await until('it is accepted', () => one.frames.length === 2)
+    one.write(...encodeFrame(FRAME.ready, Buffer.alloc(0)).chunks)
+    return one
+  }
+
   test('no more than a bounded number may be in their handshake at once', async () => {
     const crowd = Array.from({ length: 80 }, () => new Stranger(callee.transport.address.port))
     await until('some are turned away', () => callee.transport.stats()['connections_overloaded']! >= 10)
@@ -255,40 +292,40 @@ describe('strangers', () => {
 
 // ------------------------------------------------------------------------------------------------- the two state machines
 
-describe('without sockets', () => {
-  const context = (number: number, extra: Partial<HandshakeContext> = {}): HandshakeContext => ({
-    clusterId: CLUSTER,
-    self: helloOf(number),
-    secret: 'secret',
-    versions: { min: 1, max: 1 },
-    members: new Map([1, 2].map((one) => [idOf(one), { id: idOf(one), name: `n${one}`, peer: '127.0.0.1:1' }])),
-    random: (bytes) => randomBytes(bytes),
-    admit: () => undefined,
-    ...extra,
-  })
+const context = (number: number, extra: Partial<HandshakeContext> = {}): HandshakeContext => ({
+  clusterId: CLUSTER,
+  self: helloOf(number),
+  secret: 'secret',
+  versions: { min: 1, max: 1 },
+  members: new Map([1, 2].map((one) => [idOf(one), { id: idOf(one), name: `n${one}`, peer: '127.0.0.1:1' }])),
+  random: (bytes) => randomBytes(bytes),
+  admit: () => undefined,
+  ...extra,
+})
 
-  /** Lets both talk until one is done with the other; `tamper` may change what passes. */
-  function talk(tamper: (frame: OutgoingFrame, number: number) => OutgoingFrame): (HandshakeOutcome | undefined)[] {
-    const toCallee: OutgoingFrame[] = []
-    const toCaller: OutgoingFrame[] = []
-    const caller = new CallerHandshake(context(1), { id: idOf(2), name: 'n2', peer: '' }, 'raft', (frame) =>
-      toCallee.push(frame),
-    )
-    const callee = new CalleeHandshake(context(2), (frame) => toCaller.push(frame))
-    const outcomes: (HandshakeOutcome | undefined)[] = [undefined, undefined]
-    let passed = 0
-    const pass = (frame: OutgoingFrame, end: CallerHandshake | CalleeHandshake, at: number): void => {
-      const reader = new FrameReader(10_000)
-      const bytes = Buffer.concat([MAGIC, ...tamper(frame, passed++).chunks])
-      if (outcomes[at] === undefined) reader.push(bytes, (one) => ((outcomes[at] = end.receive(one)), true))
-    }
-    while (toCallee.length + toCaller.length > 0) {
-      for (const frame of toCallee.splice(0)) pass(frame, callee, 1)
-      for (const frame of toCaller.splice(0)) pass(frame, caller, 0)
-    }
-    return outcomes
+/** Lets both talk until one is done with the other; `tamper` may change what passes. */
+function talk(tamper: (frame: OutgoingFrame, number: number) => OutgoingFrame): (HandshakeOutcome | undefined)[] {
+  const toCallee: OutgoingFrame[] = []
+  const toCaller: OutgoingFrame[] = []
+  const caller = new CallerHandshake(context(1), { id: idOf(2), name: 'n2', peer: '' }, 'raft', (frame) =>
+    toCallee.push(frame),
+  )
+  const callee = new CalleeHandshake(context(2), (frame) => toCaller.push(frame))
+  const outcomes: (HandshakeOutcome | undefined)[] = [undefined, undefined]
+  let passed = 0
+  const pass = (frame: OutgoingFrame, end: CallerHandshake | CalleeHandshake, at: number): void => {
+    const reader = new FrameReader(10_000)
+    const bytes = Buffer.concat([MAGIC, ...tamper(frame, passed++).chunks])
+    if (outcomes[at] === undefined) reader.push(bytes, (one) => ((outcomes[at] = end.receive(one)), true))
   }
+  while (toCallee.length + toCaller.length > 0) {
+    for (const frame of toCallee.splice(0)) pass(frame, callee, 1)
+    for (const frame of toCaller.splice(0)) pass(frame, caller, 0)
+  }
+  return outcomes
+}
 
+describe('without sockets', () => {
   test('both accept, and know each other', () => {
     expect(talk((frame) => frame)).toEqual([
       { kind: 'accepted', peer: helloOf(2), channel: 'raft', version: 1 },

@@ -1,5 +1,5 @@
 // Raft messages on the wire: each type survives with its extremes, and a header with any field wrong is refused.
-import fc from 'fast-check'
+import * as fc from 'fast-check'
 import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
 import { DecodeError } from '../../src/lib/bytes.ts'

@@ -3,8 +3,9 @@ import { createHash } from 'node:crypto'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Clock, Timer } from '../../src/node/ports.ts'
 import type { Message } from '../../src/raft/index.ts'
-import { heartbeat, idOf, TestCluster, until } from './support/network.ts'
+import { heartbeat, idOf, realClock, TestCluster, until } from './support/network.ts'
 
 let cluster: TestCluster
 
@@ -24,6 +25,35 @@ const fingerprint = (message: Message): unknown => ({
 })
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
+
+/** Knows which timers neither fired nor were cancelled. */
+class CountingClock implements Clock {
+  readonly timers = new Set<number>()
+  #last = 0
+
+  now(): number {
+    return realClock.now()
+  }
+
+  soon(callback: () => void): void {
+    realClock.soon(callback)
+  }
+
+  after(delayMs: number, callback: () => void): Timer {
+    const id = ++this.#last
+    this.timers.add(id)
+    const timer = realClock.after(delayMs, () => {
+      this.timers.delete(id)
+      callback()
+    })
+    return {
+      cancel: () => {
+        this.timers.delete(id)
+        timer.cancel()
+      },
+    }
+  }
+}
 
 describe('messages', () => {
   test('three nodes reach each other, and messages arrive in order', async () => {
@@ -216,6 +246,17 @@ describe('the end', () => {
     await until('the late one is answered too', () => answers.length === 2)
     expect(answers).toEqual(['lost', 'unsent'])
     await a!.transport.close()
+  })
+
+  test('N8: after close no timer is left', async () => {
+    const clock = new CountingClock()
+    const [a, b, c] = await cluster.startAll({ clock })
+    b!.handlers.onControl = () => new Promise(() => {})
+    const question = expect(a!.transport.control(b!.id, 'cluster', null, 60_000)).rejects.toThrow()
+    expect(clock.timers.size).toBeGreaterThan(0)
+    await Promise.all([a, b, c].map((node) => node!.transport.close()))
+    await question
+    expect([...clock.timers]).toEqual([])
   })
 
   test('close in the middle of connecting is as good as any other', async () => {

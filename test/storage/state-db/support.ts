@@ -7,10 +7,11 @@ import { Hasher64, ZERO_HASH, addHash, subtractHash } from '../../../src/lib/has
 import type { Hash64 } from '../../../src/lib/hash.ts'
 import type { Change, KeyPointer, KeyRecord, KvMeta, RevisionId } from '../../../src/kv/types.ts'
 import type { Clock, ClusterConfiguration, Logger, StateStorage, StateStore } from '../../../src/node/ports.ts'
-import { nodeFileSystem } from '../../../src/storage/node-file-system.ts'
 import { SimulatedFileSystem } from '../../../src/storage/simulated-file-system.ts'
 import { MemoryStore, openStateStorage } from '../../../src/storage/state-db/index.ts'
-import type { OpenStateOptions } from '../../../src/storage/state-db/index.ts'
+import type { OpenStateOptions, ScheduleWork } from '../../../src/storage/state-db/index.ts'
+import { FRAME_KIND, FrameReader, decodeTrailer } from '../../../src/storage/state-db/snapshot-format.ts'
+import type { SnapshotTrailer } from '../../../src/storage/state-db/snapshot-format.ts'
 
 export const realClock: Clock = {
   now: () => performance.now(),
@@ -123,34 +124,38 @@ function changeOf(at: RevisionId, key: string, value: Uint8Array | undefined, be
 export interface Home {
   readonly name: string
   open(options?: Partial<OpenStateOptions>): Promise<StateStorage>
-  /** Opens a copy of what is on disk now, as after a kill. */
-  openAfterCrash(options?: Partial<OpenStateOptions>): Promise<StateStorage>
+  /** What is on disk now, as a place of its own: as after a kill. */
+  crash(): Promise<Home>
   dispose(): Promise<void>
 }
 
 const baseOptions = (directory: string, options: Partial<OpenStateOptions>): OpenStateOptions => ({
-  ...{ directory, recordDigest, clock: realClock, logger: quiet, batchDelayMs: 5 },
+  directory,
+  recordDigest,
+  clock: realClock,
+  logger: quiet,
+  batchDelayMs: 5,
   initial: { configuration: CONFIGURATION, meta: INITIAL_META },
   ...options,
 })
 
-export async function levelHome(): Promise<Home & { directory: string }> {
+export async function levelHome(): Promise<Home & { readonly directory: string }> {
   const root = await fs.mkdtemp(`${tmpdir()}/quorate-state-`)
-  let copies = 0
-  const directory = `${root}/0`
-  await fs.mkdir(directory)
-  return {
-    name: 'LevelDB',
-    directory,
-    open: async (options = {}) => await openStateStorage(baseOptions(directory, options)),
-    async openAfterCrash(options = {}) {
-      const copy = `${root}/copy-${copies++}`
-      await copyDirectory(directory, copy)
-      return await openStateStorage(baseOptions(copy, options))
-    },
-    dispose: async () => await fs.rm(root, { recursive: true, force: true }),
-  }
+  await fs.mkdir(`${root}/0`)
+  return levelHomeIn(root, `${root}/0`)
 }
+
+const levelHomeIn = (root: string, directory: string): Home & { readonly directory: string } => ({
+  name: 'LevelDB',
+  directory,
+  open: async (options = {}) => await openStateStorage(baseOptions(directory, options)),
+  async crash() {
+    const copy = `${directory}-copy`
+    await copyDirectory(directory, copy)
+    return levelHomeIn(root, copy)
+  },
+  dispose: async () => await fs.rm(root, { recursive: true, force: true }),
+})
 
 /** A copy of a database in use: files may vanish in between, and LOCK is another process's business. */
 export async function copyDirectory(from: string, to: string): Promise<void> {
@@ -162,36 +167,31 @@ export async function copyDirectory(from: string, to: string): Promise<void> {
   }
 }
 
-export async function memoryHome(options: ConstructorParameters<typeof MemoryStore>[0] = {}): Promise<
-  Home & { readonly store: MemoryStore; readonly fileSystem: SimulatedFileSystem }
-> {
+export interface MemoryHome extends Home {
+  readonly store: MemoryStore
+  readonly fileSystem: SimulatedFileSystem
+}
+
+export async function memoryHome(schedule?: ScheduleWork): Promise<MemoryHome> {
   const fileSystem = new SimulatedFileSystem()
   await fileSystem.makeDirectory('/0')
   await fileSystem.syncDirectory('/')
-  const store = new MemoryStore(options)
-  return {
-    name: 'memory',
-    store,
-    fileSystem,
-    open: async (more = {}) => await openStateStorage(baseOptions('/0', { fileSystem, store, ...more })),
-    openAfterCrash: async (more = {}) =>
-      await openStateStorage(
-        baseOptions('/0', {
-          fileSystem: fileSystem.crash({ keep: 'none' }),
-          store: new MemoryStore({ from: store }),
-          ...more,
-        }),
-      ),
-    dispose: async () => {},
-  }
+  return memoryHomeIn(fileSystem, new MemoryStore(schedule === undefined ? {} : { schedule }))
 }
+
+const memoryHomeIn = (fileSystem: SimulatedFileSystem, store: MemoryStore): MemoryHome => ({
+  name: 'memory',
+  store,
+  fileSystem,
+  open: async (more = {}) => await openStateStorage(baseOptions('/0', { fileSystem, store, ...more })),
+  crash: async () => memoryHomeIn(fileSystem.crash({ keep: 'none' }), new MemoryStore({ from: store })),
+  dispose: async () => {},
+})
 
 export const HOMES: readonly (readonly [string, () => Promise<Home>])[] = [
   ['LevelDB', levelHome],
   ['memory', memoryHome],
 ]
-
-export { nodeFileSystem }
 
 /** Moves a state from one storage into another, through the stream. */
 export async function transfer(from: StateStore, to: StateStorage, change: (chunks: Buffer[]) => Buffer[] = (x) => x) {
@@ -219,3 +219,20 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
 
 export const textOf = (record: KeyRecord | undefined): string | undefined =>
   record?.value === undefined ? undefined : Buffer.from(present(record.value, 'a value')).toString()
+
+/** How many rows a state holds, as its stream tells. */
+export async function countRows(store: StateStore): Promise<SnapshotTrailer> {
+  const snapshot = await store.openSnapshot()
+  const frames = new FrameReader()
+  let trailer: SnapshotTrailer | undefined
+  try {
+    for await (const chunk of snapshot.chunks()) {
+      for (const frame of frames.push(chunk)) {
+        if (frame.kind === FRAME_KIND.trailer) trailer = decodeTrailer(frame.payload)
+      }
+    }
+  } finally {
+    await snapshot.close()
+  }
+  return present(trailer, 'a trailer')
+}

@@ -4,7 +4,7 @@ import type { SourceFile, Violation } from './source.ts'
 
 /** What is started or imported from outside. */
 const ENTRY_POINTS =
-  /^(?:src\/index\.ts|src\/client\/index\.ts|src\/cli\/quorate\.cts|test\/.*\.test\.ts|scripts\/[^/]+)$/
+  /^(?:src\/index\.ts|src\/client\/index\.ts|src\/cli\/quorate\.cts|test\/.*\.test\.ts|scripts\/(?:[^/]+|[^/]+\/index\.ts))$/
 const PRODUCT_ENTRY_POINTS = /^src\//
 
 /**

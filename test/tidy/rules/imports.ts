@@ -25,8 +25,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Allowed>> = {
   kv: { inside: ['lib', 'api/commands.ts', 'api/command-codec.ts', 'api/errors.ts'], outside: [] },
   node: { inside: ['lib', 'raft', 'kv', 'api'], outside: [] },
   storage: {
-    // The digest of a received state is verified before anything trusts it.
-    inside: ['lib', 'node/ports.ts', ...RAFT_DATA, 'kv/types.ts', 'kv/digest.ts'],
+    inside: ['lib', 'node/ports.ts', ...RAFT_DATA, 'kv/types.ts'],
     types: ['raft/index.ts'],
     outside: ['level', 'classic-level', 'node:fs', 'node:fs/promises', 'node:path'],
   },

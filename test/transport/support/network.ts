@@ -34,17 +34,27 @@ export const realClock: Clock = {
 /** Collects lines instead of printing them. */
 export class RecordingLogger implements Logger {
   readonly lines: string[] = []
-  debug(_fields: object, message: string): void {
-    this.lines.push(message)
+  readonly fields: object[] = []
+
+  debug(fields: object, message: string): void {
+    this.#record(fields, message)
   }
-  info(_fields: object, message: string): void {
-    this.lines.push(message)
+
+  info(fields: object, message: string): void {
+    this.#record(fields, message)
   }
-  warn(_fields: object, message: string): void {
-    this.lines.push(message)
+
+  warn(fields: object, message: string): void {
+    this.#record(fields, message)
   }
-  error(_fields: object, message: string): void {
+
+  error(fields: object, message: string): void {
+    this.#record(fields, message)
+  }
+
+  #record(fields: object, message: string): void {
     this.lines.push(message)
+    this.fields.push(fields)
   }
 }
 

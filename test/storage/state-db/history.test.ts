@@ -1,0 +1,111 @@
+// The second half of compaction: what is removed, what must stay, and that the disk stays bounded.
+import { afterEach, describe, expect, it } from 'vitest'
+import { Prng } from '../../../src/lib/prng.ts'
+import type { StateStore } from '../../../src/node/ports.ts'
+import { HOMES, Writer, countRows, textOf, until } from './support.ts'
+import type { Home } from './support.ts'
+
+const homes: Home[] = []
+
+afterEach(async () => {
+  for (const home of homes.splice(0)) await home.dispose()
+})
+
+async function fresh(makeHome: () => Promise<Home>): Promise<Home> {
+  const home = await makeHome()
+  homes.push(home)
+  return home
+}
+
+const bytes = (text: string): Buffer => Buffer.from(text)
+
+/** Waits until the walk has come to the compact revision and what it removed is on disk. */
+async function settled(store: StateStore, records: number): Promise<void> {
+  let found = -1
+  await until(async () => {
+    await store.drain()
+    found = (await countRows(store)).records
+    return found <= records
+  })
+  expect(found).toBe(records)
+}
+
+describe.each(HOMES)('removal of history over %s', (_name, makeHome) => {
+  it('keeps the disk bounded: after heavy overwriting about one record a live key is left', async () => {
+    const home = await fresh(makeHome)
+    const { current: store } = await home.open({ batchBytes: 20_000, batchDelayMs: 1 })
+    const writer = new Writer(store)
+    const prng = new Prng('overwrite')
+    for (let entry = 0; entry < 300; entry++) {
+      await writer.entry(Array.from({ length: 20 }, () => [`key-${prng.below(50)}`, bytes(`v${entry}`)]))
+      if (entry % 10 === 9) writer.compact(store.meta.revision)
+    }
+    expect(store.meta.revision).toBe(6_001)
+    // The record at the compact revision is looked at by the next walk, so its predecessor may still be there.
+    writer.compact(store.meta.revision)
+    await settled(store, 51)
+    for (let key = 0; key < 50; key++) expect(await store.get(`key-${key}`)).toBeDefined()
+    await store.close()
+  })
+
+  it('removes a tombstone below the compact revision with its pointer, and keeps one at or above it', async () => {
+    const home = await fresh(makeHome)
+    const { current: store } = await home.open({ batchDelayMs: 1 })
+    const writer = new Writer(store)
+    await writer.entry([['old', bytes('1')]])
+    await writer.entry([['old', undefined]])
+    await writer.entry([['at', bytes('1')]])
+    await writer.entry([['at', undefined]])
+    expect(store.meta.revision).toBe(5)
+    writer.compact(5)
+    await settled(store, 2)
+    expect(await countRows(store)).toMatchObject({ pointers: 1, records: 2 })
+    await store.close()
+    const { current: again } = await home.open()
+    expect(await again.get('old')).toBeUndefined()
+    expect((await again.get('at'))?.version).toBe(0)
+    await again.close()
+  })
+
+  it('decides against the table: a key written again before the removal keeps its pointer', async () => {
+    const home = await fresh(makeHome)
+    const { current: store } = await home.open({ batchDelayMs: 1 })
+    const writer = new Writer(store)
+    await writer.entry([['a', bytes('1')]])
+    await writer.entry([['a', undefined]])
+    await writer.entry([['b', bytes('1')]])
+    await store.drain()
+    writer.compact(4)
+    // In the table only, when the walk meets the tombstone on disk.
+    writer.entryNow([['a', bytes('2')]])
+    await settled(store, 2)
+    expect(textOf(await store.get('a'))).toBe('2')
+    await store.close()
+    const { current: again } = await home.open()
+    expect(textOf(await again.get('a'))).toBe('2')
+    expect((await again.get('a'))?.predecessor).toBeUndefined()
+    await again.close()
+  })
+
+  it('goes on after a restart where a crash stopped it', async () => {
+    const home = await fresh(makeHome)
+    const { current: store } = await home.open({ batchDelayMs: 1 })
+    const writer = new Writer(store)
+    for (let entry = 0; entry < 3_000; entry++) await writer.entry([[`key-${entry % 3}`, bytes('v')]])
+    writer.compact(store.meta.revision)
+    await store.drain()
+    const after = await home.crash()
+    await store.close()
+    const { current: again } = await after.open({ batchDelayMs: 1 })
+    expect(again.meta.compactRevision).toBe(3_001)
+    await settled(again, 4)
+    await again.close()
+  })
+
+  it('refuses to remove what the store is not compacted to', async () => {
+    const home = await fresh(makeHome)
+    const { current: store } = await home.open()
+    expect(() => store.removeHistory(1)).toThrow(/compacted to 0 only/)
+    await store.close()
+  })
+})
