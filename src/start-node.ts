@@ -38,7 +38,7 @@ export interface RunningNode {
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (delayMs, callback) => {
-    const timer = setTimeout(callback, delayMs)
+    const timer = setTimeout(callback, Math.max(0, delayMs))
     return { cancel: () => clearTimeout(timer) }
   },
   soon: (callback) => {

@@ -21,6 +21,9 @@ export const ROUTES = {
 
 export type RoutePath = keyof typeof ROUTES
 
+/** What `OPTIONS *` and CONNECT are told: every method that some path takes. */
+export const ALLOW_ANYWHERE = 'GET, HEAD, PUT, POST, DELETE, OPTIONS'
+
 /** The methods of a path as an `Allow` header names them; OPTIONS is answered everywhere. */
 export const ALLOW: ReadonlyMap<string, string> = new Map(
   Object.entries(ROUTES).map(([path, methods]) => [path, [...methods, 'OPTIONS'].join(', ')]),

@@ -8,7 +8,8 @@ const count = (description: string) => Type.Integer({ minimum: 0, description })
 const orNull = <T extends Parameters<typeof Type.Union>[0][number]>(schema: T) => Type.Union([schema, Type.Null()])
 const literals = <const T extends string[]>(...names: T) => Type.Unsafe<T[number]>({ type: 'string', enum: names })
 
-export const NodeName = Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$' })
+const nodeName = (description: string) => Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$', description })
+const NodeName = nodeName('The name of a node')
 const Id = Type.String({ pattern: '^[0-9a-f]{16}$', description: '16 hexadecimal digits' })
 const Role = literals('leader', 'follower', 'candidate', 'pre-candidate', 'learner')
 
@@ -91,10 +92,7 @@ export const ClusterAnswer = Type.Object(
   closed,
 )
 
-export const TransferRequest = Type.Object(
-  { to: Type.Optional(Type.String({ pattern: '^[A-Za-z0-9._-]{1,64}$', description: 'The name of a voter' })) },
-  closed,
-)
+export const TransferRequest = Type.Object({ to: Type.Optional(nodeName('The name of a voter')) }, closed)
 
 export const HealthAnswer = Type.Object(
   {

@@ -6,6 +6,7 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { KEY_ROUTE, ROUTES } from '../api/routes.ts'
 import type { RoutePath } from '../api/routes.ts'
 import { TransferRequest } from '../api/schemas.ts'
+import type { AssertionError } from '../lib/assert.ts'
 import type { NodeFacade } from '../node/facade.ts'
 import { BodyReader, Continuations } from './body.ts'
 import { Edge } from './edge.ts'
@@ -27,6 +28,8 @@ export interface AppOptions {
   readonly isLoopback: boolean
   /** Names that the node goes by besides localhost and IP addresses, such as the advertised one. Without ports. */
   readonly allowedHosts: readonly string[]
+  /** A claim of the node about its own state broke within a request. Unless given, the error is thrown uncaught. */
+  readonly onBrokenClaim?: (error: AssertionError) => void
 }
 
 export interface App {
@@ -37,7 +40,7 @@ export interface App {
 }
 
 export function buildApp(options: AppOptions): App {
-  const edge = new Edge(options.node, options.log)
+  const edge = new Edge(options.node, options.log, options.onBrokenClaim)
   const rawErrors = new RawErrors(edge)
   const continuations = new Continuations()
   const server = createServer(rawErrors)

@@ -2,6 +2,7 @@
 // Node's response: a flat list of headers and a body of known length cost a tenth less than Fastify's own way of replying.
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { QuorateError } from '../api/errors.ts'
+import { AssertionError } from '../lib/assert.ts'
 import type { NodeFacade } from '../node/facade.ts'
 import { fromFastify, problem, problemOf, retryHeaders } from './problems.ts'
 import type { Problem } from './problems.ts'
@@ -12,11 +13,13 @@ export type FlatHeaders = string[]
 export class Edge {
   readonly node: NodeFacade
   readonly #log: FastifyBaseLogger
+  readonly #onBrokenClaim: (error: AssertionError) => void
   #isDraining = false
 
-  constructor(node: NodeFacade, log: FastifyBaseLogger) {
+  constructor(node: NodeFacade, log: FastifyBaseLogger, onBrokenClaim: (error: AssertionError) => void = rethrow) {
     this.node = node
     this.#log = log
+    this.#onBrokenClaim = onBrokenClaim
   }
 
   get isDraining(): boolean {
@@ -85,6 +88,7 @@ export class Edge {
       this.problem(reply, problemOf(known, isRead), undefined, extra)
       return
     }
+    if (error instanceof AssertionError) this.#onBrokenClaim(error)
     if (reply.raw.destroyed) {
       this.#log.debug({ err: error }, 'the client went away')
       return
@@ -106,6 +110,13 @@ export class Edge {
       this.fail(request, reply, error)
     }
   }
+}
+
+/** Out of reach of whoever catches errors of requests: a broken claim is nobody's to survive but the composition root's. */
+function rethrow(error: AssertionError): void {
+  queueMicrotask(() => {
+    throw error
+  })
 }
 
 /** Narrows what a facade calls back with. */

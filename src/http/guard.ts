@@ -2,7 +2,7 @@
 // the refusal of everything new while the node shuts down. It runs before a body is read.
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { QuorateError } from '../api/errors.ts'
-import { ALLOW, KEY_ROUTE } from '../api/routes.ts'
+import { ALLOW, ALLOW_ANYWHERE, KEY_ROUTE } from '../api/routes.ts'
 import type { Edge } from './edge.ts'
 import { HTTP_LIMITS } from './limits.ts'
 import { keyOf } from './target.ts'
@@ -85,13 +85,15 @@ function checkRequest(request: FastifyRequest, rule: HostRule): void {
   if (origin !== undefined) rule.checkOrigin(origin, host)
   if (request.originalUrl.includes('#'))
     throw new QuorateError('BAD_REQUEST', 'The request target holds a raw #; in a key, write it as %23.')
+  if (headers['idempotency-key'] !== undefined && request.method !== 'GET' && request.method !== 'HEAD')
+    throw new QuorateError('BAD_REQUEST', 'Idempotency-Key is not supported; it is refused rather than ignored.')
 }
 
 /** Wrong methods and unknown paths. `raw.url` is the path that `routeOf` made. */
 function refuseUnrouted(edge: Edge, request: FastifyRequest, reply: FastifyReply): void {
   const route = request.raw.url ?? ''
   const isServerWide = request.originalUrl === '*'
-  const allow = isServerWide ? 'GET, HEAD, PUT, POST, DELETE, OPTIONS' : ALLOW.get(route)
+  const allow = isServerWide ? ALLOW_ANYWHERE : ALLOW.get(route)
   if (allow === undefined) {
     edge.fail(request, reply, new QuorateError('NOT_FOUND', 'There is no such path; GET / lists what there is.'))
     return

@@ -116,8 +116,6 @@ function readOptions(query: string | undefined): ReadOptions {
 }
 
 function writeOptions(headers: RequestHeaders, query: string | undefined): WriteOptions {
-  if (headers['idempotency-key'] !== undefined)
-    throw new QuorateError('BAD_REQUEST', 'Idempotency-Key is not supported; it is refused rather than ignored.')
   const parameters = parseQuery(query, WRITE_PARAMETERS)
   return {
     condition: writeCondition(headers, integer(parameters, 'cas')),

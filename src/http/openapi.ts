@@ -165,7 +165,6 @@ function paths(): Json {
 
 /** The document as the server sends it. */
 export function openApiText(release: string): string {
-  const named = Object.entries(schemas).filter(([name]) => name !== 'NodeName')
   return JSON.stringify({
     openapi: '3.1.0',
     info: {
@@ -177,6 +176,6 @@ export function openApiText(release: string): string {
         'while there is a leader, Quorate-Leader. Every error is a problem document.',
     },
     paths: paths(),
-    components: { schemas: Object.fromEntries(named) },
+    components: { schemas },
   })
 }

@@ -1,6 +1,7 @@
 // Errors below Fastify: what Node's HTTP parser refuses, requests that take too long to arrive, CONNECT, and expectations.
 // They get the same problem documents and headers as all others, written by hand onto the socket where there is no response.
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { ALLOW_ANYWHERE } from '../api/routes.ts'
 import type { Continuations } from './body.ts'
 import type { Edge } from './edge.ts'
 import { HTTP_LIMITS } from './limits.ts'
@@ -57,7 +58,7 @@ export class RawErrors {
   attach(app: FastifyInstance, continuations: Continuations): void {
     app.server.on('connect', (_request: RawRequest, socket: Socket) => {
       const refusal = problem('METHOD_NOT_ALLOWED', 'This is not a proxy.')
-      this.#refuse(socket, refusal, ['Allow', 'GET, HEAD, PUT, POST, DELETE, OPTIONS'])
+      this.#refuse(socket, refusal, ['Allow', ALLOW_ANYWHERE])
     })
     // `100 Continue` is sent only when the body is really wanted, so that a refusal comes instead of it.
     app.server.on('checkContinue', (request: RawRequest, response: RawResponse) => {

@@ -2,7 +2,7 @@
 // What it has not consumed yet is bounded: past the bound the socket is not read, and the sender is held up by TCP itself.
 import { AssertionError } from '../lib/assert.ts'
 import { DecodeError } from '../lib/bytes.ts'
-import type { PeerHello } from '../node/ports.ts'
+import type { PeerHello, Timer } from '../node/ports.ts'
 import type { Term } from '../raft/types.ts'
 import type { Connection, FrameHandler } from './connection.ts'
 import { messageOf } from './environment.ts'
@@ -96,69 +96,95 @@ class ChunkQueue implements AsyncIterable<Uint8Array> {
   }
 }
 
-export function receiveSnapshot(environment: Environment, connection: Connection, peer: PeerHello): FrameHandler {
-  const { limits, clock, counters, handlers } = environment
-  let chunks: ChunkQueue | undefined
-  let received = 0
-  let isEnded = false
+export class SnapshotReceiver implements FrameHandler {
+  readonly #environment: Environment
+  readonly #connection: Connection
+  readonly #peer: PeerHello
+  #chunks: ChunkQueue | undefined
+  #received = 0
+  #isEnded = false
+  #idleTimer: Timer
 
-  const watchIdle = (): { cancel(): void } =>
-    clock.after(limits.snapshotIdleMsMax, () => {
-      if (!isEnded) connection.close(`no progress of the snapshot within ${limits.snapshotIdleMsMax} ms`)
-    })
-  let timer = watchIdle()
+  constructor(environment: Environment, connection: Connection, peer: PeerHello) {
+    this.#environment = environment
+    this.#connection = connection
+    this.#peer = peer
+    this.#idleTimer = this.#watchIdle()
+  }
 
-  const install = async (term: Term, queue: ChunkQueue): Promise<void> => {
+  onFrame(frame: Frame): void {
+    this.#idleTimer.cancel()
+    this.#idleTimer = this.#watchIdle()
+    switch (frame.type) {
+      case FRAME.snapshotBegin:
+        return this.#begin(decodeSnapshotBegin(frame))
+      case FRAME.snapshotChunk:
+        return this.#chunk(decodeSnapshotChunk(frame), frame.body)
+      case FRAME.snapshotEnd:
+        return this.#end(decodeSnapshotEnd(frame))
+      case FRAME.snapshotAbort:
+        return this.#aborted(decodeSnapshotAbort(frame))
+      default:
+        return refuseFrame(frame, 'snapshot')
+    }
+  }
+
+  onClose(reason: string): void {
+    this.#idleTimer.cancel()
+    this.#chunks?.end(new Error(`the snapshot from ${this.#peer.name} broke off: ${reason}`))
+  }
+
+  #begin(term: Term): void {
+    if (this.#chunks !== undefined) throw new DecodeError('a second snapshot begins on one connection')
+    this.#chunks = new ChunkQueue(this.#connection, this.#environment.limits.snapshotQueueBytesMax)
+    void this.#install(term, this.#chunks)
+  }
+
+  #chunk(sequence: number, chunk: Uint8Array): void {
+    const queue = this.#current('a chunk')
+    if (sequence !== this.#received)
+      throw new DecodeError(`snapshot chunk ${sequence} came where ${this.#received} belongs`)
+    this.#received++
+    queue.push(chunk)
+  }
+
+  #end(sent: number): void {
+    const queue = this.#current('the end')
+    if (sent !== this.#received) throw new DecodeError(`${this.#received} snapshot chunks came of ${sent}`)
+    this.#isEnded = true
+    queue.end()
+  }
+
+  #aborted(reason: string): void {
+    const queue = this.#current('an abort')
+    this.#isEnded = true
+    queue.end(new Error(`${this.#peer.name} cannot go on with the snapshot: ${reason}`))
+  }
+
+  #current(what: string): ChunkQueue {
+    if (this.#chunks === undefined) throw new DecodeError(`${what} before the snapshot began`)
+    if (this.#isEnded) throw new DecodeError(`${what} after the snapshot ended`)
+    return this.#chunks
+  }
+
+  async #install(term: Term, queue: ChunkQueue): Promise<void> {
+    const { counters, handlers } = this.#environment
     let failure: string | undefined
     try {
-      await handlers.onSnapshot(peer, term, queue)
+      await handlers.onSnapshot(this.#peer, term, queue)
       counters.add('snapshots_received')
     } catch (error) {
       if (error instanceof AssertionError) throw error
       failure = messageOf(error)
     }
     queue.discard()
-    connection.send(encodeSnapshotDone(failure))
+    this.#connection.send(encodeSnapshotDone(failure))
   }
 
-  const current = (what: string): ChunkQueue => {
-    if (chunks === undefined) throw new DecodeError(`${what} before the snapshot began`)
-    if (isEnded) throw new DecodeError(`${what} after the snapshot ended`)
-    return chunks
+  #watchIdle(): Timer {
+    const { clock, limits } = this.#environment
+    return clock.after(limits.snapshotIdleMsMax, () => {
+      if (!this.#isEnded) this.#connection.close(`no progress of the snapshot within ${limits.snapshotIdleMsMax} ms`)
+    })
   }
-
-  const onFrame = (frame: Frame): void => {
-    timer.cancel()
-    timer = watchIdle()
-    if (frame.type === FRAME.snapshotBegin) {
-      if (chunks !== undefined) throw new DecodeError('a second snapshot begins on one connection')
-      chunks = new ChunkQueue(connection, limits.snapshotQueueBytesMax)
-      void install(decodeSnapshotBegin(frame), chunks)
-    } else if (frame.type === FRAME.snapshotChunk) {
-      const queue = current('a chunk')
-      const sequence = decodeSnapshotChunk(frame)
-      if (sequence !== received) throw new DecodeError(`snapshot chunk ${sequence} came where ${received} belongs`)
-      received++
-      queue.push(frame.body)
-    } else if (frame.type === FRAME.snapshotEnd) {
-      const queue = current('the end')
-      const sent = decodeSnapshotEnd(frame)
-      if (sent !== received) throw new DecodeError(`${received} snapshot chunks came of ${sent}`)
-      isEnded = true
-      queue.end()
-    } else if (frame.type === FRAME.snapshotAbort) {
-      const queue = current('an abort')
-      isEnded = true
-      queue.end(new Error(`${peer.name} cannot go on with the snapshot: ${decodeSnapshotAbort(frame)}`))
-    } else {
-      refuseFrame(frame, 'snapshot')
-    }
-  }
-
-  const onClose = (reason: string): void => {
-    timer.cancel()
-    chunks?.end(new Error(`the snapshot from ${peer.name} broke off: ${reason}`))
-  }
-
-  return { onFrame, onClose }
 }

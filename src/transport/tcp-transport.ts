@@ -13,7 +13,7 @@ import type {
   StateSnapshot,
 } from '../node/ports.ts'
 import type { Message, NodeId, Term } from '../raft/index.ts'
-import { answerRequests } from './answers.ts'
+import { Answers } from './answers.ts'
 import type { Connection, FrameHandler } from './connection.ts'
 import { Counters } from './counters.ts'
 import { parseAddress } from './dial.ts'
@@ -31,7 +31,7 @@ import { PeerServer } from './peer-server.ts'
 import type { Accepted, ListenAddress } from './peer-server.ts'
 import { RateLimitedLog } from './rate-limited-log.ts'
 import { Requests } from './requests.ts'
-import { receiveSnapshot } from './snapshot-receiver.ts'
+import { SnapshotReceiver } from './snapshot-receiver.ts'
 import { SnapshotSender } from './snapshot-sender.ts'
 
 export interface TcpTransportOptions {
@@ -250,9 +250,9 @@ export class TcpTransport implements PeerTransport {
       case 'raft':
         return this.#receiveMessages(peer)
       case 'forward':
-        return answerRequests(environment, connection, peer)
+        return new Answers(environment, connection, peer)
       case 'snapshot':
-        return receiveSnapshot(environment, connection, peer)
+        return new SnapshotReceiver(environment, connection, peer)
       default:
         return unreachable(channel)
     }

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { ERRORS, QuorateError } from '../../src/api/errors.ts'
 import type { ErrorCode } from '../../src/api/errors.ts'
+import { assert } from '../../src/lib/assert.ts'
 import { expectInjectedProblem, openBench } from './harness.ts'
 
 const codes = Object.keys(ERRORS) as ErrorCode[]
@@ -61,6 +62,17 @@ describe('an error of the node', () => {
     expect(logged.filter((line) => line['msg'] === 'a request failed')).toHaveLength(2)
   })
 
+  it('that is a broken claim of the node about itself is not kept within the request', async () => {
+    const broken: Error[] = []
+    const { app, node } = openBench({ onBrokenClaim: (error) => broken.push(error) })
+    node.read = () => assert(false, 'one is two')
+    node.write = () => assert(false, 'two is three')
+    expectInjectedProblem(await app.server.inject({ url: '/v1/kv/a' }), 500, 'INTERNAL')
+    const write = await app.server.inject({ method: 'PUT', url: '/v1/kv/a' })
+    expect(expectInjectedProblem(write, 500, 'INTERNAL').outcome).toBe('unknown')
+    expect(broken.map((error) => error.message)).toEqual(['one is two', 'two is three'])
+  })
+
   it('is answered without a leader named when there is none', async () => {
     const { app, node } = openBench()
     node.leaderName = undefined
@@ -102,5 +114,17 @@ describe('the router', () => {
       expect(options.headers['quorate-node']).toBe('n1')
     }
     expect(node.writes).toEqual([])
+  })
+})
+
+describe('the log', () => {
+  it('H15: has a line for each request at debug, its target still encoded, and none at info', async () => {
+    for (const level of ['info', 'debug']) {
+      const { app, logged } = openBench({ level })
+      await app.server.inject({ method: 'PUT', url: '/v1/kv/a%0d%0ab', payload: 'secret' })
+      const line = { msg: 'request', method: 'PUT', target: '/v1/kv/a%0d%0ab', status: 201 }
+      expect(logged).toEqual(level === 'info' ? [] : [expect.objectContaining(line)])
+      expect(JSON.stringify(logged)).not.toContain('secret')
+    }
   })
 })

@@ -65,9 +65,9 @@ describe('the description', () => {
   })
 })
 
-describe('a schema', () => {
-  const fits = (schema: TSchema, document: unknown): void => expect([...Value.Errors(schema, document)]).toEqual([])
+const fits = (schema: TSchema, document: unknown): void => expect([...Value.Errors(schema, document)]).toEqual([])
 
+describe('a schema', () => {
   it('fits what the server answers', async () => {
     const { app } = openBench()
     const ask = async (method: 'GET' | 'PUT' | 'DELETE', url: string, payload?: string): Promise<unknown> =>

@@ -109,6 +109,8 @@ describe('a leadership transfer', () => {
     for (const type of ['text/plain', 'foo', 'application/jsonx', 'application/vnd.x+json'])
       expectInjectedProblem(await post('{}', type), 415, 'UNSUPPORTED_MEDIA_TYPE')
     expectInjectedProblem(await app.server.inject({ method: 'POST', url: `${url}?to=n2` }), 400, 'BAD_PARAMETER')
+    const keyed = { method: 'POST', url, headers: { 'idempotency-key': 'k' } } as const
+    expectInjectedProblem(await app.server.inject(keyed), 400, 'BAD_REQUEST')
     expect(node.transfers).toEqual([])
   })
 

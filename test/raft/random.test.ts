@@ -93,7 +93,7 @@ class Schedule {
       cluster.settle()
       for (const node of cluster.nodes.values()) {
         cluster.saveState(node.id)
-        for (const peer of [...node.snapshotsWanted]) cluster.stream(node.id, peer)
+        for (const peer of node.snapshotsWanted) cluster.stream(node.id, peer)
       }
       cluster.settle()
       this.safety.check()

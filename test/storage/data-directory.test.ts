@@ -1,5 +1,5 @@
 // The data directory: whose it is, that it is whole, that only one process has it, and that a full disk does not lock us out.
-import { fork } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 
@@ -36,6 +36,25 @@ async function close(directory: DataDirectory): Promise<void> {
 }
 
 const file = (name: string): string => path.join(root, name)
+
+/** This machine's disk, with another idea of how much is free. */
+const withFree = (freeBytes: () => number): FileSystem =>
+  new Proxy(nodeFileSystem, {
+    get: (target, name) =>
+      name === 'freeBytes'
+        ? () => Promise.resolve(freeBytes())
+        : (Reflect.get(target, name) as (...parameters: unknown[]) => unknown).bind(target),
+  })
+
+/** A process of its own: opens the data directory named by its argument, says so, and holds it until it is killed. */
+const HOLDER = `
+  const { openDataDirectory } = await import('./src/storage/data-directory.ts')
+  const logger = { debug() {}, info() {}, warn() {}, error() {} }
+  const identity = ${JSON.stringify(identity)}
+  await openDataDirectory({ path: process.argv[1], identity, ballastBytes: 0, logger })
+  process.send('open')
+  setInterval(() => {}, 1000)
+`
 
 describe('identity', () => {
   test('a new directory is made, remembers whose it is, and opens again', async () => {
@@ -130,9 +149,9 @@ describe('the lock', () => {
   })
 
   test('D12: a second process is refused until the first one is dead', async () => {
-    const child = fork(path.join(import.meta.dirname, 'hold-directory.ts'), [root], {
-      execArgv: ['--import', 'tsx'],
+    const child = spawn(process.execPath, ['--import', 'tsx', '--input-type=module', '--eval', HOLDER, root], {
       cwd: path.join(import.meta.dirname, '../..'),
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     })
     try {
       expect(await new Promise((resolve) => child.once('message', resolve))).toBe('open')
@@ -154,15 +173,6 @@ describe('the lock', () => {
 
 describe('D8: the ballast', () => {
   const ballastBytes = 100_000
-  /** This machine's disk, with another idea of how much is free. */
-  const withFree = (freeBytes: () => number): FileSystem =>
-    new Proxy(nodeFileSystem, {
-      get: (target, name) =>
-        name === 'freeBytes'
-          ? () => Promise.resolve(freeBytes())
-          : (Reflect.get(target, name) as (...parameters: unknown[]) => unknown).bind(target),
-    })
-
   test('is made while there is room, and given up at a start on a full disk', async () => {
     const first = await open({ ballastBytes })
     await first.ballast.ensure()

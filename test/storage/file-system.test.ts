@@ -68,6 +68,14 @@ const written = async (isDurable: boolean): Promise<SimulatedFileSystem> => {
 }
 const survivingBytes = (disk: SimulatedFileSystem): number => disk.content('/a').filter((byte) => byte !== 0).length
 
+const survivor = async (seed: string): Promise<string> => {
+  const disk = await written(false)
+  return disk
+    .crash({ keep: 'random', prng: new Prng(seed) })
+    .content('/a')
+    .toString('hex')
+}
+
 describe('the simulated disk', () => {
   test('D2: keeps what was synced, and of the rest what the crash says', async () => {
     expect(survivingBytes((await written(true)).crash({ keep: 'none' }))).toBe(2048)
@@ -109,13 +117,6 @@ describe('the simulated disk', () => {
   })
 
   test('is deterministic: equal seeds leave equal disks', async () => {
-    const survivor = async (seed: string): Promise<string> => {
-      const disk = await written(false)
-      return disk
-        .crash({ keep: 'random', prng: new Prng(seed) })
-        .content('/a')
-        .toString('hex')
-    }
     expect(await survivor('same')).toBe(await survivor('same'))
   })
 })

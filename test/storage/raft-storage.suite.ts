@@ -17,6 +17,7 @@ const everything = { last: Number.MAX_SAFE_INTEGER, bytesMax: Infinity }
 export function raftStorageSuite(name: string, makeHarness: () => Promise<RaftStorageHarness>): void {
   let harness: RaftStorageHarness
   let log: RaftStorage
+  const restart = (snapshot: SnapshotMeta): Promise<void> => log.append(write({ snapshot }))
   const reopen = async (keepFrom?: LogIndex): Promise<RaftStorage> => {
     await log.close()
     log = await harness.open(keepFrom)
@@ -202,8 +203,6 @@ export function raftStorageSuite(name: string, makeHarness: () => Promise<RaftSt
   })
 
   describe(`${name}: restart from a snapshot`, () => {
-    const restart = (snapshot: SnapshotMeta): Promise<void> => log.append(write({ snapshot }))
-
     test('S4: the suffix is kept when the log holds exactly (index, term)', async () => {
       await log.append(write({ entries: entries(1, 10, 2) }))
       await restart(marker(6, 2))

@@ -1,8 +1,8 @@
 // The twin in memory keeps the same promises as the transport over TCP, one delivery at a time.
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { ForwardAnswer, PeerTransport } from '../../src/node/ports.ts'
-import { MemoryNetwork } from '../../src/transport/index.ts'
-import type { Delivery } from '../../src/transport/index.ts'
+import { MemoryNetwork } from '../../src/transport/memory-network.ts'
+import type { Delivery } from '../../src/transport/memory-network.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 import { heartbeat, helloOf, idOf, RecordingHandlers } from './support/network.ts'
 

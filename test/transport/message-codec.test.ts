@@ -1,4 +1,5 @@
 // Raft messages on the wire: each type survives with its extremes, and a header with any field wrong is refused.
+import { readFile } from 'node:fs/promises'
 import * as fc from 'fast-check'
 import { Packr } from 'msgpackr'
 import { describe, expect, test } from 'vitest'
@@ -83,6 +84,33 @@ describe('round trips', () => {
 
   test('entries of all kinds and sizes survive', () => {
     expect(roundTrip(append)).toEqual(append)
+  })
+
+  test('the worked example of FORMAT.md is what is sent', async () => {
+    const page = await readFile(new URL('../../src/transport/FORMAT.md', import.meta.url), 'utf8')
+    const example = /```\n([^`]*)```/.exec(page)?.[1] ?? ''
+    const bytes = example.split('\n').flatMap(
+      (line) =>
+        line
+          .match(/^(?:[0-9a-f]{2} ?)+/)?.[0]
+          .trim()
+          .split(' ') ?? [],
+    )
+    const message: WireMessage = {
+      ...append,
+      from: '0000000000000001',
+      to: '0000000000000002',
+      term: 3,
+      prev: { term: 2, index: 9 },
+      commitIndex: 9,
+      readRound: 4,
+      lastIndex: 11,
+      entries: [
+        { term: 3, index: 10, kind: 'no-op', data: Buffer.alloc(0) },
+        { term: 3, index: 11, kind: 'normal', data: Buffer.from('hi') },
+      ],
+    }
+    expect(Buffer.concat(encodeMessage(message).chunks).toString('hex')).toBe(bytes.join(''))
   })
 
   test('L15: random entries survive byte for byte', () => {

@@ -1,7 +1,6 @@
 // Where each entry of the log is on disk: extents (runs of entries in one frame) and runs of equal terms, so that the cost in
 // memory is that of frames and not of entries. The same class replays a log at recovery and follows it afterwards.
 import { assert } from '../../lib/assert.ts'
-import { ORIGIN } from '../../raft/index.ts'
 import type { Entry, EntryId, LogIndex, SnapshotMeta, Term } from '../../raft/index.ts'
 import type { Segment } from './segment-files.ts'
 
@@ -20,6 +19,9 @@ export interface Extent {
   /** Undefined for entries that a segment's start speaks of and that have not been seen: lost, unless not needed. */
   readonly frame: FrameLocation | undefined
 }
+
+/** What precedes the first entry of a new cluster's log. (Only types come from the core.) */
+export const ORIGIN: EntryId = { term: 0, index: 0 }
 
 const UNKNOWN_TERM = -1
 

@@ -2,8 +2,8 @@
 // of each write, and nothing that can tear. A MemoryLogDisk outlives the logs opened on it, as a disk outlives processes.
 import { assert } from '../../lib/assert.ts'
 import type { LogWrite, RaftStorage, RecoveredLog } from '../../node/ports.ts'
-import { ORIGIN } from '../../raft/index.ts'
 import type { Entry, EntryId, HardState, LogIndex, LogSlice, SnapshotMeta, Term } from '../../raft/index.ts'
+import { ORIGIN } from './log-positions.ts'
 import type { ReadRange } from './log-reader.ts'
 import { checkCompaction, planWrite } from './plan-write.ts'
 import type { LogRecord } from './records.ts'

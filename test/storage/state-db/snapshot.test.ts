@@ -1,6 +1,7 @@
 // A state on its way to another node: nothing is added, nothing is lost, and nothing damaged is believed.
 import { afterEach, describe, expect, it } from 'vitest'
 import { Prng } from '../../../src/lib/prng.ts'
+import type { StateStorage } from '../../../src/node/ports.ts'
 import { HOMES, Writer, memoryHome, textOf, transfer } from './support.ts'
 import type { Home } from './support.ts'
 
@@ -92,16 +93,16 @@ describe.each(HOMES)('a streamed state over %s', (_name, makeHome) => {
   })
 })
 
-describe('a receiver', () => {
-  async function smallSource(): Promise<Awaited<ReturnType<Home['open']>>> {
-    const source = await (await memoryHome()).open()
-    const writer = new Writer(source.current)
-    for (let key = 0; key < 12; key++) await writer.entry([[`key-${key}`, Buffer.alloc(40, key)]])
-    await writer.entry([['key-3', undefined]])
-    await source.current.drain()
-    return source
-  }
+async function smallSource(): Promise<StateStorage> {
+  const source = await (await memoryHome()).open()
+  const writer = new Writer(source.current)
+  for (let key = 0; key < 12; key++) await writer.entry([[`key-${key}`, Buffer.alloc(40, key)]])
+  await writer.entry([['key-3', undefined]])
+  await source.current.drain()
+  return source
+}
 
+describe('a receiver', () => {
   it('takes the stream in pieces of any size', async () => {
     const source = await smallSource()
     const target = await (await memoryHome()).open()

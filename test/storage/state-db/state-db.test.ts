@@ -21,6 +21,9 @@ async function fresh(makeHome: () => Promise<Home>): Promise<Home> {
 
 const bytes = (text: string): Buffer => Buffer.from(text)
 
+/** Odd keys: bytes above ASCII, and names that objects treat specially. */
+const keyOf = (n: number): string => (n % 7 === 0 ? `k\u00ff${n}` : `__proto__${n}`)
+
 describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
   it('shows an entry at its commit, not before', async () => {
     const home = await fresh(makeHome)
@@ -172,7 +175,6 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
     let storage: StateStorage = await home.open({ cacheBytesMax: 30_000, batchBytes: 3_000 })
     // The state after each entry, so that a crash can be compared with the entry it fell back to.
     const states = [new Map<string, string>()]
-    const keyOf = (n: number): string => (n % 7 === 0 ? `k\u00ff${n}` : `__proto__${n}`)
     for (let step = 0; step < 400; step++) {
       const store = storage.current
       const roll = prng.below(100)
@@ -205,19 +207,15 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
         home = survivor
         storage = await home.open({ cacheBytesMax: 30_000, batchBytes: 3_000 })
         states.length = storage.current.meta.index + 1
-        await checkAll(storage, states.at(-1)!, keyOf)
+        await checkAll(storage, states.at(-1)!)
       }
     }
-    await checkAll(storage, states.at(-1)!, keyOf)
+    await checkAll(storage, states.at(-1)!)
     expect(storage.current.meta.liveKeys).toBe(states.at(-1)!.size)
     await storage.current.close()
   })
 })
 
-async function checkAll(
-  storage: StateStorage,
-  state: Map<string, string>,
-  keyOf: (n: number) => string,
-): Promise<void> {
+async function checkAll(storage: StateStorage, state: Map<string, string>): Promise<void> {
   for (let n = 0; n < 60; n++) expect(textOf(await storage.current.get(keyOf(n)))).toBe(state.get(keyOf(n)))
 }

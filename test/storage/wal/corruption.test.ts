@@ -178,6 +178,12 @@ describe('damage to whole files', () => {
   })
 })
 
+const voted = async (vote: string): Promise<SimulatedFileSystem> => {
+  const made = new SimulatedFileSystem()
+  await withLog(made, (log) => log.append(write({ hardState: hardState(3, vote) })), options)
+  return made
+}
+
 describe('the vote file', () => {
   test('damage to either slot, or to both, loses no vote while the log is intact', async () => {
     for (const bytes of [[0], [4096], [0, 4096], [16], [4096 + 24], [4096 + 44], [8, 4096 + 8]]) {
@@ -201,11 +207,6 @@ describe('the vote file', () => {
   })
 
   test('two different votes in one term are corruption', async () => {
-    const voted = async (vote: string): Promise<SimulatedFileSystem> => {
-      const made = new SimulatedFileSystem()
-      await withLog(made, (log) => log.append(write({ hardState: hardState(3, vote) })), options)
-      return made
-    }
     const mixed = await voted(NODE_A)
     mixed.plant('/vote', (await voted(NODE_B)).content('/vote'))
     const outcome = await outcomeOf(mixed)

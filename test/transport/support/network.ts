@@ -4,8 +4,8 @@ import { randomBytes } from 'node:crypto'
 import type { Clock, ForwardAnswer, Logger, MemberInfo, PeerHandlers, PeerHello } from '../../../src/node/ports.ts'
 import type { PeerRefusal } from '../../../src/node/ports.ts'
 import type { Message, NodeId } from '../../../src/raft/index.ts'
-import { TcpTransport } from '../../../src/transport/index.ts'
-import type { TcpTransportOptions } from '../../../src/transport/index.ts'
+import { TcpTransport } from '../../../src/transport/tcp-transport.ts'
+import type { TcpTransportOptions } from '../../../src/transport/tcp-transport.ts'
 import { TcpProxy } from './tcp-proxy.ts'
 
 export const CLUSTER = '00000000000000c1'
@@ -58,11 +58,11 @@ export class RecordingLogger implements Logger {
   }
 }
 
-/** Resolves when the claim holds, looked at after each turn of the event loop; rejects, and says what, after ten seconds. */
+/** Resolves when the claim holds, looked at after each turn of the event loop; rejects, and says what, after twenty seconds. */
 export async function until(what: string, claim: () => boolean): Promise<void> {
-  const giveUpAt = performance.now() + 10_000
+  const giveUpAt = performance.now() + 20_000
   while (!claim()) {
-    if (performance.now() > giveUpAt) throw new Error(`not within ten seconds: ${what}`)
+    if (performance.now() > giveUpAt) throw new Error(`not within twenty seconds: ${what}`)
     await new Promise((resolve) => {
       setTimeout(resolve, 1)
     })

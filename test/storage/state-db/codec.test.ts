@@ -1,0 +1,101 @@
+// The stored bytes of pointers, records and metadata: what is written is what is read, and nothing else is accepted.
+import * as fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { ByteReader, ByteWriter, DecodeError } from '../../../src/lib/bytes.ts'
+import type { KeyPointer, KeyRecord } from '../../../src/kv/types.ts'
+import { pointerKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
+import { readConfiguration, readMeta, writeConfiguration, writeMeta } from '../../../src/storage/state-db/meta-codec.ts'
+import { decodePointer, decodeRecord, encodePointer, encodeRecord } from '../../../src/storage/state-db/record-codec.ts'
+import { CONFIGURATION, INITIAL_META } from './support.ts'
+
+const count = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat())
+const sub = fc.nat({ max: 0xffffffff })
+const revisionId = fc.record({ revision: count, sub })
+const hash = fc.record({ hi: fc.nat({ max: 0xffffffff }), lo: fc.nat({ max: 0xffffffff }) })
+const key = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'))
+
+const pointer: fc.Arbitrary<KeyPointer> = fc.record({
+  at: revisionId,
+  createRevision: count,
+  version: count,
+  changes: count,
+  isTombstone: fc.boolean(),
+  skips: fc.array(revisionId, { maxLength: 20 }),
+  digest: hash,
+})
+
+const record: fc.Arbitrary<KeyRecord> = fc.record({
+  at: revisionId,
+  key,
+  value: fc.option(
+    fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes)),
+    { nil: undefined },
+  ),
+  contentType: fc.oneof(fc.constant(''), fc.string({ unit: 'grapheme' })),
+  createRevision: count,
+  version: count,
+  lease: fc.oneof(fc.constant(''), fc.constant('00000000000000ab')),
+  predecessor: fc.option(fc.record({ revision: count, sub, isTombstone: fc.boolean() }), { nil: undefined }),
+  skip: fc.option(revisionId, { nil: undefined }),
+})
+
+const writer = new ByteWriter()
+
+describe('stored bytes', () => {
+  it('give back every pointer and every record', () => {
+    fc.assert(
+      fc.property(key, pointer, (name, value) => {
+        const stored = encodePointer(writer, pointerKey(name), value)
+        expect(decodePointer(pointerKey(name), stored)).toEqual(value)
+      }),
+    )
+    fc.assert(
+      fc.property(record, (value) => {
+        const stored = encodeRecord(writer, recordKey(value.at), value)
+        expect(decodeRecord(recordKey(value.at), stored)).toEqual(value)
+      }),
+    )
+  })
+
+  it('are refused when cut, changed, or read under another key', () => {
+    fc.assert(
+      fc.property(record, fc.nat(), fc.integer({ min: 1, max: 255 }), (value, at, change) => {
+        const at13 = recordKey(value.at)
+        const stored = Buffer.from(encodeRecord(writer, at13, value))
+        expect(() => decodeRecord(at13, stored.subarray(0, at % stored.length))).toThrow(DecodeError)
+        const other = Buffer.from(at13)
+        other[1 + (at % 12)]! ^= change
+        expect(() => decodeRecord(other, stored)).toThrow(DecodeError)
+        stored[at % stored.length]! ^= change
+        expect(() => decodeRecord(at13, stored)).toThrow(DecodeError)
+      }),
+    )
+  })
+
+  it('give back metadata and configuration', () => {
+    const meta = { ...INITIAL_META, index: 2 ** 40, revision: 2 ** 52, compactRevision: 9, liveKeys: 1 }
+    const bytes = new ByteWriter()
+    writeMeta(bytes, meta)
+    writeConfiguration(bytes, CONFIGURATION)
+    const reader = new ByteReader(bytes.finish())
+    expect(readMeta(reader)).toEqual(meta)
+    expect(readConfiguration(reader)).toEqual(CONFIGURATION)
+    reader.end()
+  })
+
+  it('A5: sort keys as users do: bytes for keys, numbers for revisions', () => {
+    fc.assert(
+      fc.property(revisionId, revisionId, (a, b) => {
+        const order = Math.sign(a.revision - b.revision) || Math.sign(a.sub - b.sub)
+        expect(Buffer.compare(recordKey(a), recordKey(b))).toBe(order)
+        expect(revisionOf(recordKey(a))).toEqual(a)
+      }),
+    )
+    fc.assert(
+      fc.property(key, key, (a, b) => {
+        expect(Buffer.compare(pointerKey(a), pointerKey(b))).toBe(a < b ? -1 : a > b ? 1 : 0)
+        expect(userKeyOf(pointerKey(a))).toBe(a)
+      }),
+    )
+  })
+})
