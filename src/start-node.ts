@@ -11,9 +11,9 @@ import { recordShare } from './kv/digest.ts'
 import { initialMeta } from './kv/index.ts'
 import { LIMITS } from './node/limits.ts'
 import type { Clock, ClusterConfiguration, MemberInfo } from './node/ports.ts'
-import { QuorateNode } from './node/quorate-node.ts'
+import { type NodeOptions, QuorateNode } from './node/quorate-node.ts'
 import { openAmnesiaNote } from './storage/amnesia-note.ts'
-import { openDataDirectory } from './storage/data-directory.ts'
+import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
 import { nodeFileSystem } from './storage/node-file-system.ts'
 import { openStateStorage } from './storage/state-db/index.ts'
 import { openRaftLog } from './storage/wal/index.ts'
@@ -66,32 +66,12 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
   const { self, cluster, members } = identityOf(config)
   const directory = await openDataDirectory({
     path: config.dataDir,
-    fileSystem: nodeFileSystem,
     identity: { clusterId: cluster, nodeId: self.id, name: self.name, members },
     ballastBytes: config.ballastBytes,
-    random: randomBytes,
     logger,
   })
   closers.push(() => directory.close())
-
-  const states = await openStateStorage({
-    directory: directory.groupPath,
-    initial: { configuration: foundingConfiguration(members), meta: initialMeta() },
-    recordDigest: recordShare,
-    logger,
-    clock: systemClock,
-    cacheBytesMax: config.cacheBytes,
-  })
-  const log = await openRaftLog({
-    fileSystem: nodeFileSystem,
-    directory: join(directory.groupPath, 'log'),
-    votePath: join(directory.groupPath, 'vote'),
-    keepFrom: states.current.meta.index + 1,
-    memoryBytesMax: LIMITS.memoryLogBytesMax,
-    segmentBytes: config.logSegmentBytes,
-    random: randomBytes,
-    logger,
-  })
+  const { states, log, amnesia } = await openStorage(config, directory, logger)
   const boot = randomBytes(6).readUIntBE(0, 6)
   const url = config.advertise ?? ''
   const transport = new TcpTransport({
@@ -104,32 +84,11 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
     clock: systemClock,
     random: randomBytes,
   })
+  const prng = new Prng(randomBytes(16).toString('hex'))
+  const { incarnations: registry, diskSpace } = directory
   const node = await QuorateNode.open(
-    {
-      clusterId: cluster,
-      self,
-      members: directory.identity.members,
-      boot,
-      url,
-      version: VERSION,
-      pid: process.pid,
-      heartbeatMs: config.heartbeatMs,
-      electionTimeoutMs: config.electionTimeoutMs,
-      logRetention: { retainBytes: config.logRetainBytes, retainEntries: config.logRetainEntries },
-      historyRetention: { ageMs: config.historyAgeMs, revisions: config.historyRevisions, bytes: config.historyBytes },
-      spaceReserveBytes: config.spaceReserveBytes,
-    },
-    {
-      clock: systemClock,
-      prng: new Prng(randomBytes(16).toString('hex')),
-      log,
-      states,
-      transport,
-      registry: directory.incarnations,
-      amnesia: await openAmnesiaNote(nodeFileSystem, join(directory.groupPath, 'amnesia')),
-      diskSpace: directory.diskSpace,
-      logger,
-    },
+    nodeOptions(config, { clusterId: cluster, self, members: directory.identity.members, boot, url }),
+    { clock: systemClock, prng, log, states, transport, registry, amnesia, diskSpace, logger },
   )
   closers.push(() => node.close())
 
@@ -153,6 +112,46 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
       await app.server.close()
       await directory.close()
     },
+  }
+}
+
+/** The state first: what the log keeps in memory depends on how far the state is. */
+async function openStorage(config: NodeConfig, { groupPath }: DataDirectory, logger: PinoLogger) {
+  const { members } = identityOf(config)
+  const states = await openStateStorage({
+    directory: groupPath,
+    initial: { configuration: foundingConfiguration(members), meta: initialMeta() },
+    recordDigest: recordShare,
+    logger,
+    clock: systemClock,
+    cacheBytesMax: config.cacheBytes,
+  })
+  const log = await openRaftLog({
+    fileSystem: nodeFileSystem,
+    directory: join(groupPath, 'log'),
+    votePath: join(groupPath, 'vote'),
+    keepFrom: states.current.meta.index + 1,
+    memoryBytesMax: Math.min(LIMITS.memoryLogBytesMax, config.logRetainBytes),
+    segmentBytes: config.logSegmentBytes,
+    random: randomBytes,
+    logger,
+  })
+  const amnesia = await openAmnesiaNote(nodeFileSystem, join(groupPath, 'amnesia'))
+  return { states, log, amnesia }
+}
+
+type Identity = Pick<NodeOptions, 'clusterId' | 'self' | 'members' | 'boot' | 'url'>
+
+function nodeOptions(config: NodeConfig, identity: Identity): NodeOptions {
+  return {
+    ...identity,
+    version: VERSION,
+    pid: process.pid,
+    heartbeatMs: config.heartbeatMs,
+    electionTimeoutMs: config.electionTimeoutMs,
+    logRetention: { retainBytes: config.logRetainBytes, retainEntries: config.logRetainEntries },
+    historyRetention: { ageMs: config.historyAgeMs, revisions: config.historyRevisions, bytes: config.historyBytes },
+    spaceReserveBytes: config.spaceReserveBytes,
   }
 }
 

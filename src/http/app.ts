@@ -57,8 +57,8 @@ export function buildApp(options: AppOptions): App {
 
 function createServer(rawErrors: RawErrors): FastifyInstance {
   const server: FastifyInstance = Fastify({
-    // With a logger, Fastify makes a child of it and three listeners for each request, which is a tenth of its cost. Whatever
-    // is worth a line passes through the edge, which logs it.
+    // With a logger, Fastify makes a child of it and listeners for each request. Whatever is worth a line passes through the
+    // edge, which logs it.
     logger: false,
     // The target is parsed by us alone, and the router sees a path of our making.
     rewriteUrl: (request) => {

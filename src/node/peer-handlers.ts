@@ -4,7 +4,7 @@ import type { ClientCommand } from '../api/commands.ts'
 import type { QuorateError } from '../api/errors.ts'
 import type { ControlPlane } from './control.ts'
 import type { NodeDriver } from './node-driver.ts'
-import type { ForwardAnswer, IncarnationRegistry, Logger, PeerHandlers } from './ports.ts'
+import type { ForwardAnswer, IncarnationRegistry, PeerHandlers } from './ports.ts'
 import type { Proposer } from './proposer.ts'
 import type { Writes } from './writes.ts'
 
@@ -14,21 +14,20 @@ export interface PeerHandlerParts {
   readonly control: ControlPlane
   readonly proposer: Proposer
   readonly writes: Writes
-  readonly logger: Logger
   /** Why a command may not be proposed here and now. */
   refusal(command: ClientCommand): QuorateError | undefined
 }
 
 export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
-  const { driver, registry, control, writes, logger } = parts
+  const { driver, registry, control, writes } = parts
   return {
     admit: ({ id, incarnation }) => {
       const known = registry.get(id)
       return known === undefined || known === incarnation ? undefined : 'incarnation'
     },
-    onRefused: (peer, refusal, detail) => {
+    // The transport has logged it. Any other refusal may be mended by an operator, and is met again until then.
+    onRefused: (_peer, refusal) => {
       if (refusal === 'incarnation') driver.fail(lostData())
-      else logger.warn({ peer, refusal, detail }, 'a peer refuses this node')
     },
     onMessage: (message) => driver.onMessage(message),
     onForward: forwardHandler(parts),

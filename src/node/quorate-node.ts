@@ -26,6 +26,7 @@ import type {
   PeerTransport,
   RaftStorage,
   StateStorage,
+  Timer,
 } from './ports.ts'
 import { lostData, peerHandlers } from './peer-handlers.ts'
 import { Proposer } from './proposer.ts'
@@ -66,12 +67,12 @@ export interface NodePorts {
   readonly logger: Logger
 }
 
-/** Every so many ticks the waiting requests are looked through. */
-const SWEEP_TICKS = 5
-/** How often a node finds out how fresh its state is, for stale reads. */
-const PROBE_TICKS = 25
-/** How often the leader looks whether history is due to be compacted. */
-const RETENTION_TICKS = 100
+/** How often the waiting requests are looked through, from the start: also while this node does not take part yet. */
+const SWEEP_MS = 50
+/** How often a node finds out how fresh its state is, for stale reads: every so many sweeps. */
+const PROBE_SWEEPS = 5
+/** How often the leader looks whether history is due to be compacted: every so many sweeps. */
+const RETENTION_SWEEPS = 20
 const REGISTER_RETRY_MS = 200
 
 export class QuorateNode implements NodeFacade {
@@ -89,7 +90,8 @@ export class QuorateNode implements NodeFacade {
   readonly #failed: Deferred<Error> = deferred()
   readonly #startedMs: number
   #leaderName: string | undefined
-  #ticks = 0
+  #sweeps = 0
+  #sweepTimer: Timer | undefined
   #isClosing = false
 
   /** Recovers from what the ports hold. Nothing runs before `start`. Rejects when log and state cannot be reconciled. */
@@ -182,6 +184,7 @@ export class QuorateNode implements NodeFacade {
       }),
     )
     await this.#space.start((level) => this.#driver.raft.reportSpaceLow(level !== 'enough'))
+    this.#scheduleSweep()
     void this.#register()
   }
 
@@ -266,6 +269,7 @@ export class QuorateNode implements NodeFacade {
     while (this.#writes.outstandingCount > 0 && clock.now() < deadlineMs && this.#driver.isActive)
       await this.#pause(TICK_MS)
     this.#space.stop()
+    this.#sweepTimer?.cancel()
     await this.#driver.stop()
     this.#writes.abort()
     this.#reads.abort()
@@ -325,15 +329,22 @@ export class QuorateNode implements NodeFacade {
   }
 
   #onTick(): void {
-    this.#ticks++
-    const { raft } = this.#driver
-    if (raft.isLeader) this.#clusterClock.advance(this.#ports.clock.now())
-    if (this.#ticks % SWEEP_TICKS === 0) {
-      this.#writes.sweep()
-      this.#reads.sweep()
-    }
-    if (this.#ticks % PROBE_TICKS === 0) this.#reads.probe()
-    if (this.#ticks % RETENTION_TICKS === 0 && raft.isLeader) this.#proposeCompaction()
+    if (this.#driver.raft.isLeader) this.#clusterClock.advance(this.#ports.clock.now())
+  }
+
+  #scheduleSweep(): void {
+    this.#sweepTimer = this.#ports.clock.after(SWEEP_MS, () => {
+      this.#sweep()
+      this.#scheduleSweep()
+    })
+  }
+
+  #sweep(): void {
+    this.#sweeps++
+    this.#writes.sweep()
+    this.#reads.sweep()
+    if (this.#sweeps % PROBE_SWEEPS === 0) this.#reads.probe()
+    if (this.#sweeps % RETENTION_SWEEPS === 0 && this.#driver.raft.isLeader) this.#proposeCompaction()
   }
 
   #proposeCompaction(): void {

@@ -198,9 +198,12 @@ export class Connection {
 
   #scheduleAlive(): void {
     const { clock, limits } = this.#options
+    const dueAt = clock.now() + limits.aliveMs
     this.#aliveTimer = clock.after(limits.aliveMs, () => {
       if (this.#queue.bytes === 0) this.#queue.push({ ...ALIVE })
-      // After a stall of our own the peer's bytes may be waiting in the socket: they are read before it is judged.
+      // After a stall of our own, of a whole machine even, silence proves nothing: it is counted from now.
+      if (clock.now() - dueAt > limits.aliveMs) this.#heard()
+      // The peer's bytes may be waiting in the socket: they are read before it is judged.
       if (this.#isSilent()) clock.soon(() => this.#closeIfSilent())
       if (this.#isOpen) this.#scheduleAlive()
     })

@@ -154,7 +154,10 @@ describe('an operation that meets a failure', () => {
     })
 
     test(`${name} is told as UNAVAILABLE and not applied when nobody accepts connections`, async () => {
-      await using client = new Client({ endpoints: [await refusedEndpoint(), await refusedEndpoint()], timeoutMs: 400 })
+      await using client = new Client({
+        endpoints: [await refusedEndpoint(), await refusedEndpoint()],
+        timeoutMs: 1_000,
+      })
       const error = await caught(call(client))
       expect(error).toMatchObject({ code: 'UNAVAILABLE', outcome: 'not-applied', retryable: true })
       expect(error.attempts).toBeGreaterThan(2)

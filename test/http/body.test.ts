@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { QuorateError } from '../../src/api/errors.ts'
 import { BodyReader } from '../../src/http/body.ts'
 import { HTTP_LIMITS } from '../../src/http/limits.ts'
+import { eventually } from './harness.ts'
 
 type RawRequest = Parameters<BodyReader['read']>[0]
 
@@ -24,7 +25,7 @@ describe('a body', () => {
     const raw = request({ 'content-length': '6' })
     const body = collect(reader, raw)
     raw.write('abc')
-    await expect.poll(() => reader.receivingBytes).toBe(3)
+    await eventually(() => reader.receivingBytes).toBe(3)
     raw.end('def')
     expect(Buffer.from((await body) as Uint8Array).toString()).toBe('abcdef')
     expect(reader.receivingBytes).toBe(0)
@@ -36,9 +37,9 @@ describe('a body', () => {
     let calls = 0
     reader.read(raw, MiB, () => calls++)
     raw.write('abc')
-    await expect.poll(() => reader.receivingBytes).toBe(3)
+    await eventually(() => reader.receivingBytes).toBe(3)
     raw.destroy()
-    await expect.poll(() => reader.receivingBytes).toBe(0)
+    await eventually(() => reader.receivingBytes).toBe(0)
     expect(calls).toBe(0)
   })
 
@@ -64,13 +65,13 @@ describe('a body', () => {
       reader.read(raw, MiB, (outcome) => outcomes.push(outcome))
       raw.write(piece)
     }
-    await expect.poll(() => reader.receivingBytes).toBe(HTTP_LIMITS.receivingBytesMax)
+    await eventually(() => reader.receivingBytes).toBe(HTTP_LIMITS.receivingBytesMax)
     const late = request()
     const refused = collect(reader, late)
     late.write('x')
     expect(await refused).toMatchObject({ code: 'OVERLOADED' })
     for (const raw of raws) raw.end()
-    await expect.poll(() => outcomes.length).toBe(held)
+    await eventually(() => outcomes.length).toBe(held)
     expect(outcomes.some((outcome) => outcome instanceof QuorateError)).toBe(false)
     expect(reader.receivingBytes).toBe(0)
   })

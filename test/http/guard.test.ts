@@ -1,6 +1,6 @@
 // Who may call: a web page must not reach a store on its visitor's machine. And what happens while a node shuts down.
 import { describe, expect, it } from 'vitest'
-import { expectInjectedProblem, expectProblem, listenBench, openBench } from './harness.ts'
+import { eventually, expectInjectedProblem, expectProblem, listenBench, openBench } from './harness.ts'
 
 const get = (host: string, headers: Record<string, string> = {}) => ({ url: '/version', headers: { host, ...headers } })
 
@@ -97,7 +97,7 @@ describe('a server that drains', () => {
     const idle = await connect()
     idle.send(`GET /version HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
     await idle.answer()
-    await expect.poll(() => node.held).toBe(1)
+    await eventually(() => node.held).toBe(1)
 
     app.drain()
     idle.send(`GET /v1/kv/a HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
@@ -109,7 +109,7 @@ describe('a server that drains', () => {
     await idle.closed()
 
     uploading.send('y')
-    await expect.poll(() => node.held).toBe(2)
+    await eventually(() => node.held).toBe(2)
     node.release()
     for (const connection of [underway, uploading]) {
       const answer = await connection.answer()
@@ -133,7 +133,7 @@ describe('a server that drains', () => {
     node.isHolding = true
     const underway = await connect()
     underway.send(`GET /v1/kv/a HTTP/1.1\r\nHost: localhost:${port}\r\n\r\n`)
-    await expect.poll(() => node.held).toBe(1)
+    await eventually(() => node.held).toBe(1)
     app.drain()
     const closed = app.server.close()
     node.release()

@@ -63,6 +63,9 @@ export async function listenBench(options: Partial<AppOptions> = {}): Promise<So
   }
 }
 
+/** Waits for a state, with patience for busy machines. */
+export const eventually = <T>(look: () => T) => expect.poll(look, { timeout: 20_000, interval: 5 })
+
 export interface ProblemDocument {
   readonly code: string
   readonly outcome: string

@@ -2,7 +2,7 @@
 // harm or are merely slow. Whatever it is, the answer is a problem document, and the node never saw the request.
 import { randomBytes } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { expectProblem, listenBench } from './harness.ts'
+import { eventually, expectProblem, listenBench } from './harness.ts'
 
 const MiB = 1_048_576
 
@@ -239,7 +239,7 @@ describe('what is not HTTP as we take it', () => {
     node.isHolding = true
     const connection = await connect()
     connection.send('PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx')
-    await expect.poll(() => node.held).toBe(1)
+    await eventually(() => node.held).toBe(1)
     connection.send('nonsense\r\n\r\n')
     expect((await connection.closed()).toString()).toBe('')
     node.release()
@@ -312,7 +312,7 @@ describe('a slow client', () => {
     node.isHolding = true
     const connection = await connect()
     connection.send('PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx')
-    await expect.poll(() => node.held).toBe(1)
+    await eventually(() => node.held).toBe(1)
     connection.close()
     node.release()
     expect((await ask('GET /v1/kv/a')).body.toString()).toBe('x')

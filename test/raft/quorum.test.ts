@@ -72,7 +72,16 @@ describe('quorum (§3.3, §4.3)', () => {
   test('M10: learners and strangers never count', () => {
     const state = conf(['a', 'b', 'c'], [])
     expect(quorumIndex(state, (id) => (id === 'z' || id === 'a' ? 9 : 0))).toBe(0)
-    expect(voteResult(state, new Map([['z', true], ['y', true], ['a', true]]))).toBe('pending') // prettier-ignore
+    expect(
+      voteResult(
+        state,
+        new Map([
+          ['z', true],
+          ['y', true],
+          ['a', true],
+        ]),
+      ),
+    ).toBe('pending')
     expect(memberIds(conf(['c', 'a'], ['b', 'c']))).toEqual(['a', 'b', 'c', 'z'])
   })
 })

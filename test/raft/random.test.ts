@@ -11,7 +11,7 @@ import { Safety } from './support/safety.ts'
 const STEPS = 600
 const seeds =
   env['RAFT_SEED'] === undefined
-    ? Array.from({ length: Number(env['RAFT_SEEDS'] ?? 300) }, (_, at) => at + 1)
+    ? Array.from({ length: Number(env['RAFT_SEEDS'] ?? 200) }, (_, at) => at + 1)
     : [Number(env['RAFT_SEED'])]
 
 interface Run {

@@ -6,6 +6,19 @@ import { Bench, confOf, entry, logOf } from './support/bench.ts'
 const acks = (bench: Bench) => bench.take('append-entries-response').map(({ result }) => result)
 const terms = ({ raft }: Bench) => Array.from({ length: raft.lastIndex }, (_, at) => raft.termAt(at + 1))
 
+const install = (bench: Bench, index: number, term: number) =>
+  bench.step({
+    type: 'install-snapshot',
+    term: 5,
+    snapshot: { index, term, confState: confOf(['n1', 'n2', 'n3', 'n4']) },
+  })
+const followed = (init: ConstructorParameters<typeof Bench>[0]): Bench => {
+  const bench = new Bench(init)
+  bench.step({ type: 'heartbeat', term: 5, commitIndex: 0, readRound: 0, lastIndex: 9 })
+  bench.take('heartbeat')
+  return bench
+}
+
 describe('a follower’s log (§3.5)', () => {
   test('L2: a late, short append truncates nothing', () => {
     const bench = new Bench({ entries: logOf(1, 1, 1, 1) })
@@ -151,7 +164,10 @@ describe('a leader’s log (§3.5, §3.6.2, §10.2.1)', () => {
     bench.take('append-entries')
     for (const size of [400, 400, 400, 5_000, 10]) bench.raft.propose(Buffer.alloc(size))
     bench.pump()
-    const batches = bench.take('append-entries').filter(({ to }) => to === 'n2').map(({ entries }) => entries.map(({ index }) => index)) // prettier-ignore
+    const batches = bench
+      .take('append-entries')
+      .filter(({ to }) => to === 'n2')
+      .map(({ entries }) => entries.map(({ index }) => index))
     expect(batches).toEqual([[2, 3], [4], [5]])
     bench.accept(5)
     expect(bench.take('append-entries').map(({ entries }) => entries.length)).toContain(1)
@@ -233,19 +249,6 @@ describe('a leader’s log (§3.5, §3.6.2, §10.2.1)', () => {
 })
 
 describe('snapshots (§5)', () => {
-  const install = (bench: Bench, index: number, term: number) =>
-    bench.step({
-      type: 'install-snapshot',
-      term: 5,
-      snapshot: { index, term, confState: confOf(['n1', 'n2', 'n3', 'n4']) },
-    })
-  const followed = (init: ConstructorParameters<typeof Bench>[0]): Bench => {
-    const bench = new Bench(init)
-    bench.step({ type: 'heartbeat', term: 5, commitIndex: 0, readRound: 0, lastIndex: 9 })
-    bench.take('heartbeat')
-    return bench
-  }
-
   test('S1: an installed state moves applied and commit, brings its configuration, and is acknowledged when durable', () => {
     const bench = followed({ entries: logOf(1, 1) })
     bench.isDiskHeld = true

@@ -197,7 +197,7 @@ describe('connections', () => {
   })
 
   test('an idle connection stays up', async () => {
-    const [a, b] = await cluster.startAll({ limits: { aliveMs: 10, silenceMsMax: 200 } })
+    const [a, b] = await cluster.startAll({ limits: { aliveMs: 20, silenceMsMax: 500 } })
     const before = a!.transport.stats()['received_bytes']!
     // Eight connections, a sign of twelve bytes each: forty rounds take longer than the allowed silence.
     await until('forty signs of life on each', () => a!.transport.stats()['received_bytes']! - before >= 8 * 12 * 40)

@@ -5,7 +5,6 @@
 import { DecodeError } from '../../lib/bytes.ts'
 import type { HardState } from '../../raft/index.ts'
 import { asError, CorruptionError, DataDirectoryError } from '../errors.ts'
-import { readWholeFile } from '../file-system.ts'
 import type { FileHandle, FileSystem } from '../file-system.ts'
 import {
   describeFormat,
@@ -73,6 +72,7 @@ class Replay {
   #writeNumber = 0
   #chain = 0
   #tornTail: TornTail | undefined
+  #memory: Buffer = Buffer.alloc(0)
 
   constructor(fileSystem: FileSystem) {
     this.#fileSystem = fileSystem
@@ -151,7 +151,7 @@ class Replay {
       readers: 0,
     }
     this.#segments.push(segment)
-    const content = Buffer.alloc(candidate.sizeBytes)
+    const content = this.#bufferOf(candidate.sizeBytes)
     await handle.read(content, 0)
     while (this.#replayFrame(segment, content));
     this.#checkEnd(segment, content, next)
@@ -219,16 +219,32 @@ class Replay {
     if (last === undefined) return
     const expected = this.#writeNumber + 1
     for (const path of paths) {
-      const content = await readWholeFile(this.#fileSystem, path)
-      const highest = content === undefined ? 0 : highestWrite(content, 0, last.nextEpoch)
+      const highest = await this.#highestWriteIn(path, last.nextEpoch)
       if (highest > expected) {
         throw new CorruptionError(
           { file: path, offset: 0 },
           `the start of the segment is bad although it was durable: write ${highest} follows it`,
         )
       }
-      if (highest > 0) this.#tornTail = { file: path, offset: 0, writeNumber: expected }
+      if (highest === expected) this.#tornTail = { file: path, offset: 0, writeNumber: expected }
     }
+  }
+
+  async #highestWriteIn(path: string, epoch: Epoch): Promise<number> {
+    const handle = await this.#fileSystem.open(path, { mode: 'read', isDurable: false })
+    try {
+      const content = this.#bufferOf(await handle.sizeBytes())
+      await handle.read(content, 0)
+      return highestWrite(content, 0, epoch)
+    } finally {
+      await handle.close()
+    }
+  }
+
+  /** One file's content at a time, all in the same memory: nothing that is kept points into it. */
+  #bufferOf(bytes: number): Buffer {
+    if (this.#memory.length < bytes) this.#memory = Buffer.allocUnsafeSlow(bytes)
+    return this.#memory.subarray(0, bytes)
   }
 
   /** Removes what is left of a write that was never acknowledged, so that nothing can ever complete it by accident. */

@@ -110,7 +110,12 @@ function changeOf(at: RevisionId, key: string, value: Uint8Array | undefined, be
   const predecessor = before === undefined ? undefined : { ...before.at, isTombstone: before.isTombstone }
   const skips = before === undefined ? [] : [before.at, ...before.skips].slice(0, 4)
   const record: KeyRecord = {
-    ...{ at, key, value, createRevision, version, predecessor },
+    at,
+    key,
+    value,
+    createRevision,
+    version,
+    predecessor,
     contentType: at.revision % 3 === 0 ? 'text/plain; charset=utf-8' : '',
     lease: '',
     skip: skips[0],
@@ -157,14 +162,29 @@ const levelHomeIn = (root: string, directory: string): Home & { readonly directo
   dispose: async () => await fs.rm(root, { recursive: true, force: true }),
 })
 
-/** A copy of a database in use: files may vanish in between, and LOCK is another process's business. */
-export async function copyDirectory(from: string, to: string): Promise<void> {
-  await fs.mkdir(to, { recursive: true })
-  for (const entry of await fs.readdir(from, { withFileTypes: true })) {
-    const source = `${from}/${entry.name}`
-    if (entry.isDirectory()) await copyDirectory(source, `${to}/${entry.name}`)
-    else if (entry.name !== 'LOCK') await fs.copyFile(source, `${to}/${entry.name}`)
+/**
+ * A copy of a database in use, as a crash would leave it: taken again when files came, went or were listed anew meanwhile,
+ * because LevelDB tidies up in the background. A log that grew is fine: the copy has a torn end. LOCK is another process's.
+ */
+async function copyDirectory(from: string, to: string): Promise<void> {
+  for (;;) {
+    const before = await fingerprint(from)
+    try {
+      await fs.cp(from, to, { recursive: true, filter: (source) => !source.endsWith('/LOCK') })
+      if ((await fingerprint(from)) === before) return
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    }
+    await fs.rm(to, { recursive: true, force: true })
   }
+}
+
+async function fingerprint(directory: string): Promise<string> {
+  const names = (await fs.readdir(directory, { recursive: true })).sort()
+  const sizes = await Promise.all(
+    names.filter((name) => name.includes('MANIFEST')).map(async (name) => (await fs.stat(`${directory}/${name}`)).size),
+  )
+  return JSON.stringify([names, sizes])
 }
 
 export interface MemoryHome extends Home {

@@ -115,7 +115,7 @@ describe('D4: the last write cut at every byte', () => {
       await live(log, HISTORY.slice(at, at + 1))
       expect(isOff).toBe(true)
       let wasAfter = false
-      for (let bytes = 0; bytes <= 7168; bytes = bytes < 1100 ? bytes + 1 : bytes + 97) {
+      for (let bytes = 0; bytes <= 7168; bytes = bytes < 640 ? bytes + 1 : bytes + 97) {
         const survivor = disk.crash({ keep: 'torn', bytesOfLastWrite: bytes })
         const found = await withLog(survivor, contentOf, options)
         const isAfter = sameLog(found, expected[at + 1]!) && sameVote(found.hardState, expected[at + 1]!.hardState)

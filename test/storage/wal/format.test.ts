@@ -56,8 +56,8 @@ test('records that nobody would write are refused, one by one', () => {
     ['a flag of 2', '010502'],
     ['no entries', '020100'],
     ['entries from index 0', '020001020000'],
-    ['an unknown kind of entry', '02010102' + '07' + '00'],
-    ['data beyond the end', '0201010200' + '05' + '6869'],
+    ['an unknown kind of entry', '020101020700'],
+    ['data beyond the end', '0201010200056869'],
     ['a number not in its shortest form', '018500'],
     ['more ids than there are bytes', '0301010907'],
   ]
