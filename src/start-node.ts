@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Logger as PinoLogger } from 'pino'
 import { clusterId, isLoopback, memberId, type NodeConfig } from './config/index.ts'
 import { buildApp } from './http/app.ts'
-import { assert } from './lib/assert.ts'
+import { assert, present } from './lib/assert.ts'
 import { Prng } from './lib/prng.ts'
 import { recordShare } from './kv/digest.ts'
 import { initialMeta } from './kv/index.ts'
@@ -63,14 +63,13 @@ export async function startNode(config: NodeConfig, logger: PinoLogger): Promise
 }
 
 async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Promise<void>)[]): Promise<RunningNode> {
-  const { self, cluster, members } = identityOf(config)
-  const directory = await openDataDirectory({
-    path: config.dataDir,
-    identity: { clusterId: cluster, nodeId: self.id, name: self.name, members },
-    ballastBytes: config.ballastBytes,
-    logger,
-  })
+  const directory = await openDirectory(config, logger)
   closers.push(() => directory.close())
+  const { clusterId: cluster, nodeId, members } = directory.identity
+  const self = present(
+    members.find((member) => member.id === nodeId),
+    'this node among the members',
+  )
   const { states, log, amnesia } = await openStorage(config, directory, logger)
   const boot = randomBytes(6).readUIntBE(0, 6)
   const url = config.advertise ?? ''
@@ -78,7 +77,7 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
     clusterId: cluster,
     self: { id: self.id, name: self.name, boot, incarnation: directory.incarnations.own, url, version: VERSION },
     listen: config.peerListen,
-    members: directory.identity.members,
+    members,
     secret: config.peerSecret,
     logger,
     clock: systemClock,
@@ -86,10 +85,17 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
   })
   const prng = new Prng(randomBytes(16).toString('hex'))
   const { incarnations: registry, diskSpace } = directory
-  const node = await QuorateNode.open(
-    nodeOptions(config, { clusterId: cluster, self, members: directory.identity.members, boot, url }),
-    { clock: systemClock, prng, log, states, transport, registry, amnesia, diskSpace, logger },
-  )
+  const node = await QuorateNode.open(nodeOptions(config, { clusterId: cluster, self, members, boot, url }), {
+    clock: systemClock,
+    prng,
+    log,
+    states,
+    transport,
+    registry,
+    amnesia,
+    diskSpace,
+    logger,
+  })
   closers.push(() => node.close())
 
   const app = buildApp({
@@ -116,8 +122,9 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
 }
 
 /** The state first: what the log keeps in memory depends on how far the state is. */
-async function openStorage(config: NodeConfig, { groupPath }: DataDirectory, logger: PinoLogger) {
-  const { members } = identityOf(config)
+async function openStorage(config: NodeConfig, directory: DataDirectory, logger: PinoLogger) {
+  const { groupPath } = directory
+  const { members } = directory.identity
   const states = await openStateStorage({
     directory: groupPath,
     initial: { configuration: foundingConfiguration(members), meta: initialMeta() },
@@ -155,13 +162,39 @@ function nodeOptions(config: NodeConfig, identity: Identity): NodeOptions {
   }
 }
 
-/** Ids are derived from what every founding member is given alike. */
-function identityOf(config: NodeConfig): { self: MemberInfo; cluster: string; members: MemberInfo[] } {
-  const cluster = clusterId(config.clusterToken, config.initialCluster)
-  const members = config.initialCluster.map(({ name, peer }) => ({ id: memberId(cluster, name), name, peer }))
-  const self = members.find((member) => member.name === config.name)
-  assert(self !== undefined, `${config.name} is in the initial cluster`)
-  return { self, cluster, members }
+/** The directory, made or checked. Members it knows by name may have moved to other addresses since the first start. */
+async function openDirectory(config: NodeConfig, logger: PinoLogger): Promise<DataDirectory> {
+  const { clusterToken, initialCluster, name } = config
+  const cluster = clusterId(clusterToken, initialCluster)
+  const directory = await openDataDirectory({
+    path: config.dataDir,
+    identity: {
+      clusterId: cluster,
+      nodeId: memberId(cluster, name),
+      name,
+      members: initialCluster.map((member) => ({ ...member, id: memberId(cluster, member.name) })),
+    },
+    isSameCluster: (remembered) => clusterId(clusterToken, remembered.founders) === remembered.clusterId,
+    ballastBytes: config.ballastBytes,
+    logger,
+  })
+  const { members } = directory.identity
+  const given = new Map(initialCluster.map((member) => [member.name, member.peer]))
+  const moved = members.map((member) => ({ ...member, peer: given.get(member.name) ?? member.peer }))
+  if (moved.some(({ peer }, at) => peer !== members[at]?.peer)) {
+    logger.info({ members: moved }, 'members are at other addresses than before')
+    await directory.updateMembers(moved)
+  }
+  const known = new Set(members.map((member) => member.name))
+  const strangers = [...given.keys()].filter((other) => !known.has(other))
+  const missing = [...known].filter((other) => !given.has(other))
+  if (strangers.length + missing.length > 0) {
+    logger.warn(
+      { strangers, missing },
+      '--initial-cluster names other members than this cluster has; only addresses are taken from it',
+    )
+  }
+  return directory
 }
 
 function foundingConfiguration(members: readonly MemberInfo[]): ClusterConfiguration {

@@ -72,7 +72,17 @@ try {
   async function drive(kind: string, connections: number, forSeconds: number): Promise<Sample> {
     const before = cluster.nodes.map((node) => ({ cpu: cpuMicros(node.pid), written: writtenBytes(node.pid) }))
     const script = fileURLToPath(new URL(`./${kind}.lua`, import.meta.url))
-    const args = ['-t1', `-c${connections}`, `-d${forSeconds}s`, '--latency', '-s', script, target.url, '--', String(Date.now() % 100_000)]
+    const args = [
+      '-t1',
+      `-c${connections}`,
+      `-d${forSeconds}s`,
+      '--latency',
+      '-s',
+      script,
+      target.url,
+      '--',
+      String(Date.now() % 100_000),
+    ]
     const { stdout } = await run('wrk', args)
     const total = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
     const cpuMicrosPerOp: Record<string, number> = {}

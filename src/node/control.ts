@@ -1,6 +1,7 @@
 // The rare questions: who leads, how the cluster is, hand leadership over. Any node answers them, by asking the leader.
 import { ERRORS, type ErrorCode, QuorateError } from '../api/errors.ts'
 import type { ClusterStatus } from '../api/status.ts'
+import { unreachable } from '../lib/assert.ts'
 import { describeCluster } from './cluster-view.ts'
 import type { NodeDriver } from './node-driver.ts'
 import type { NodeOptions, NodePorts } from './quorate-node.ts'
@@ -62,6 +63,8 @@ export class ControlPlane {
         return this.#passed(() => Promise.resolve(this.#describe()))
       case 'transfer':
         return this.#passed(() => this.#transferAway(optionalText(body, 'to')))
+      default:
+        return unreachable(kind)
     }
   }
 

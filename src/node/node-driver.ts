@@ -232,22 +232,22 @@ export class NodeDriver {
   }
 
   #snapshotPort(): SnapshotPort {
-    const driver = this
+    const { raft } = this
     return {
       get term() {
-        return driver.raft.term
+        return raft.term
       },
-      offer(from, term, snapshot) {
-        if (!driver.isActive) return false
+      offer: (from, term, snapshot) => {
+        if (!this.isActive) return false
         let outcome: StepOutcome | undefined
-        driver.#input(() => {
-          outcome = driver.raft.step({ type: 'install-snapshot', from, to: driver.raft.id, term, snapshot })
-          driver.#count(outcome)
+        this.#input(() => {
+          outcome = raft.step({ type: 'install-snapshot', from, to: raft.id, term, snapshot })
+          this.#count(outcome)
         })
         return outcome?.kind === 'accepted'
       },
-      reportSent(peer, outcome) {
-        if (driver.isActive) driver.#input(() => driver.raft.reportSnapshot(peer, outcome))
+      reportSent: (peer, outcome) => {
+        if (this.isActive) this.#input(() => raft.reportSnapshot(peer, outcome))
       },
     }
   }

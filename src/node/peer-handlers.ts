@@ -15,7 +15,7 @@ export interface PeerHandlerParts {
   readonly proposer: Proposer
   readonly writes: Writes
   /** Why a command may not be proposed here and now. */
-  refusal(command: ClientCommand): QuorateError | undefined
+  readonly refusal: (command: ClientCommand) => QuorateError | undefined
 }
 
 export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
@@ -34,8 +34,9 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
     onControl: (from, kind, body) => control.answer(from, kind, body),
     onSnapshot: (from, term, chunks) => driver.onSnapshot(from.id, term, chunks),
     onConnection: (peer, isUp) => {
-      if (!isUp) driver.onUnreachable(peer)
-      else if (peer === driver.raft.leaderId) writes.retry()
+      // Messages were lost with the old connection, or before the new one.
+      driver.onUnreachable(peer)
+      if (isUp && peer === driver.raft.leaderId) writes.retry()
     },
   }
 }

@@ -67,6 +67,8 @@ export interface RecoveredLog {
 /** The replicated log on disk. Any failure is final: the promise rejects, the process stops, nothing is retried. */
 export interface RaftStorage {
   readonly recovered: RecoveredLog
+  /** What was recovered has been taken: it may be large, and need not be kept. */
+  releaseRecovered(): void
   /** Resolves when durable. At most one append is outstanding; a second call before that is a bug and throws. */
   append(write: LogWrite): Promise<void>
   /** Entries [first, last] as far as `bytesMax` reaches, at least one; undefined when `first - 1` or later is compacted. */

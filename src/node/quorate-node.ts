@@ -102,6 +102,7 @@ export class QuorateNode implements NodeFacade {
       await ports.log.append({ hardState: recovery.init.hardState, entries: [], snapshot: recovery.marker })
     }
     if (recovery.isMarkerPending) await ports.states.finishInstall()
+    ports.log.releaseRecovered()
     return new QuorateNode(options, ports, recovery)
   }
 

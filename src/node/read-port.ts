@@ -9,7 +9,7 @@ export interface ReadPortParts {
   readonly clock: Clock
   readonly electionTimeoutMs: number
   /** The moment as of which the state is known to have been current. */
-  freshAtMs(): number | undefined
+  readonly freshAtMs: () => number | undefined
 }
 
 export function readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }: ReadPortParts): ReadPort {

@@ -10,7 +10,7 @@ import type { DirectoryLock } from './directory-lock.ts'
 import { asError, DataDirectoryError } from './errors.ts'
 import type { FileSystem } from './file-system.ts'
 import { readIdentity, writeIdentity } from './identity-file.ts'
-import type { Identity } from './identity-file.ts'
+import type { Claim, Identity } from './identity-file.ts'
 import { createIncarnations, openIncarnations } from './incarnation-registry.ts'
 import { nodeFileSystem } from './node-file-system.ts'
 import { OneAtATime } from './one-at-a-time.ts'
@@ -23,7 +23,12 @@ export interface DataDirectoryOptions {
   /** Of this machine unless told; the lock is always taken on this machine. */
   readonly fileSystem?: FileSystem
   /** Who this process is. The members are remembered at the first start and ignored afterwards: see `updateMembers`. */
-  readonly identity: Omit<Identity, 'formatVersion'> & { readonly formatVersion?: number }
+  readonly identity: Omit<Identity, 'formatVersion' | 'founders'> & { readonly formatVersion?: number }
+  /**
+   * Is a directory that remembers another cluster id ours all the same, because only the addresses of its members have
+   * changed? No, unless told.
+   */
+  readonly isSameCluster?: (remembered: Identity) => boolean
   /** 0 for none. 64 MiB unless told. */
   readonly ballastBytes?: number
   readonly logger: Logger
@@ -67,7 +72,12 @@ const cryptoRandom = (bytes: number): Uint8Array => globalThis.crypto.getRandomV
 export async function openDataDirectory(options: DataDirectoryOptions): Promise<DataDirectory> {
   const { path, logger } = options
   const fileSystem = options.fileSystem ?? nodeFileSystem
-  const self: Identity = { formatVersion: DATA_FORMAT_VERSION, ...options.identity }
+  const self: Claim = {
+    formatVersion: DATA_FORMAT_VERSION,
+    founders: options.identity.members,
+    ...options.identity,
+    isSameCluster: options.isSameCluster ?? (() => false),
+  }
   await makeDirectories(path)
   await refuseForeignContent(fileSystem, path)
   const sizeBytes = options.ballastBytes ?? BALLAST_BYTES
@@ -92,7 +102,7 @@ interface Places {
 
 async function openLocked(
   places: Places,
-  self: Identity,
+  self: Claim,
   random: (bytes: number) => Uint8Array,
   held: { lock: DirectoryLock; ballast: BallastFile },
 ): Promise<DataDirectory> {

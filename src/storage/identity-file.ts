@@ -13,8 +13,15 @@ export interface Identity {
   readonly name: string
   /** Of the whole directory. A release refuses any but its own. */
   readonly formatVersion: number
-  /** The founding members, this node included. */
+  /** The members at the first start, this node included: the cluster id follows from them. Never changed. */
+  readonly founders: readonly MemberInfo[]
+  /** The same members at the addresses that were given last. */
   readonly members: readonly MemberInfo[]
+}
+
+/** Who the process wants to be, and whether what a directory remembers is that, although addresses have changed since. */
+export interface Claim extends Identity {
+  isSameCluster(remembered: Identity): boolean
 }
 
 export const writeIdentity = (fileSystem: FileSystem, path: string, identity: Identity): Promise<void> =>
@@ -24,7 +31,7 @@ export const writeIdentity = (fileSystem: FileSystem, path: string, identity: Id
 export async function readIdentity(
   fileSystem: FileSystem,
   path: string,
-  expected: Identity,
+  expected: Claim,
 ): Promise<Identity | undefined> {
   const content = await readSmallFile(fileSystem, path)
   if (content === undefined) return undefined
@@ -33,15 +40,16 @@ export async function readIdentity(
   if (!isIdentity(found)) {
     throw new DataDirectoryError('INCOMPLETE', `${path} does not hold what it should; restore it`)
   }
-  if (found.clusterId !== expected.clusterId) {
+  const isMoved = found.clusterId !== expected.clusterId && expected.isSameCluster(found)
+  if (found.clusterId !== expected.clusterId && !isMoved) {
     throw new DataDirectoryError(
       'OTHER_CLUSTER',
       `${path} belongs to node ${found.name} of cluster ${found.clusterId}, but this is node ${expected.name} of cluster ` +
         `${expected.clusterId}. The cluster id follows from --initial-cluster and --cluster-token at the first start: ` +
-        'give the ones of that start, or another --data-dir',
+        'give the ones of that start (addresses may have changed since), or another --data-dir',
     )
   }
-  if (found.nodeId !== expected.nodeId || found.name !== expected.name) {
+  if ((found.nodeId !== expected.nodeId && !isMoved) || found.name !== expected.name) {
     throw new DataDirectoryError(
       'OTHER_NODE',
       `${path} belongs to node ${found.name} (${found.nodeId}), but this is node ${expected.name} (${expected.nodeId}). ` +
@@ -69,9 +77,13 @@ function isIdentity(value: Partial<Identity>): value is Identity {
   return (
     texts.every((text) => typeof text === 'string' && text !== '') &&
     typeof value.formatVersion === 'number' &&
-    Array.isArray(value.members) &&
-    value.members.every((member: Partial<MemberInfo>) =>
-      [member.id, member.name, member.peer].every((text) => typeof text === 'string'),
-    )
+    areMembers(value.founders) &&
+    areMembers(value.members)
   )
 }
+
+const areMembers = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every((member: Partial<MemberInfo>) =>
+    [member.id, member.name, member.peer].every((text) => typeof text === 'string'),
+  )

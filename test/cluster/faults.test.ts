@@ -81,9 +81,9 @@ describe('three real nodes', () => {
     await until('the load runs', () => load.acknowledgedCount > 200)
     const seen = new Map<string, number>()
     const regressions: string[] = []
-    let isReading = true
+    const reading = { isOn: true }
     const readers = cluster.nodes.map(async (node) => {
-      while (isReading) {
+      while (reading.isOn) {
         const floor = seen.get('load/0') ?? 0
         const got = await node.http('GET', '/v1/kv/load/0?timeout=2s').catch(() => undefined)
         if (got?.status !== 200) continue
@@ -104,7 +104,7 @@ describe('three real nodes', () => {
       leader.signal('SIGCONT')
       await leader.ready()
     }
-    isReading = false
+    reading.isOn = false
     await Promise.all(readers)
     await load.stop()
     expect(regressions).toEqual([])
@@ -163,7 +163,7 @@ describe('other sizes', () => {
     const rest = cluster.nodes.filter((node) => !followers.slice(0, 2).includes(node))
     for (const node of rest) expect((await node.http('PUT', '/v1/kv/a', node.name)).status).toBeLessThan(300)
     await followers[2]!.stop('SIGKILL')
-    const [last] = rest.filter((node) => node !== followers[2])
+    const last = rest.find((node) => node !== followers[2])
     const refused = await last!.http('PUT', '/v1/kv/a?timeout=1500ms', 'x')
     expect([503, 504]).toContain(refused.status)
     const read = await last!.http('GET', '/v1/kv/a?timeout=1500ms')

@@ -25,6 +25,7 @@ class Bench {
   readonly reads: Reads
 
   constructor() {
+    // oxlint-disable-next-line no-this-alias -- getters of the port read this bench
     const bench = this
     this.reads = new Reads(this.clock, {
       requestReadIndex: (id) => {

@@ -34,17 +34,17 @@ describe('cluster time', () => {
   })
 })
 
-describe('log compaction', () => {
-  const filled = (
-    entries: number,
-    dataBytes: number,
-    retain: { retainBytes: number; retainEntries: number },
-  ): LogCompaction => {
-    const compaction = new LogCompaction(retain)
-    for (let index = 1; index <= entries; index++) compaction.onAppended({ term: 1, index }, dataBytes)
-    return compaction
-  }
+function filled(
+  entries: number,
+  dataBytes: number,
+  retain: { retainBytes: number; retainEntries: number },
+): LogCompaction {
+  const compaction = new LogCompaction(retain)
+  for (let index = 1; index <= entries; index++) compaction.onAppended({ term: 1, index }, dataBytes)
+  return compaction
+}
 
+describe('log compaction', () => {
   it('by count: keeps at least as many entries as asked for', () => {
     const compaction = filled(1_000, 10, { retainBytes: 1e12, retainEntries: 100 })
     const target = compaction.target(1_000)!
@@ -110,8 +110,8 @@ describe('the incarnation rule', () => {
   })
 
   it('one refusal is enough', async () => {
-    const control = (to: string): Promise<unknown> => Promise.resolve({ isRegistered: to !== 'n3' })
-    expect(await new Registration(new MemoryRegistry(), ['n2', 'n3', 'n4'], { control }, silent).ask()).toBe('refused')
+    const transport = { control: (to: string) => Promise.resolve({ isRegistered: to !== 'n3' }) }
+    expect(await new Registration(new MemoryRegistry(), ['n2', 'n3', 'n4'], transport, silent).ask()).toBe('refused')
   })
 
   it('vouches for the first incarnation of a member, again for the same, and for no other', async () => {
@@ -123,11 +123,11 @@ describe('the incarnation rule', () => {
   })
 })
 
+const entriesAfter = (prev: EntryId, terms: readonly number[]): Entry[] =>
+  terms.map((term, at) => ({ term, index: prev.index + at + 1, kind: 'normal', data: new Uint8Array() }))
+
 describe('recovery', () => {
   const confState = { voters: ['n1'], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false }
-  const entries = (prev: EntryId, terms: readonly number[]): Entry[] =>
-    terms.map((term, at) => ({ term, index: prev.index + at + 1, kind: 'normal', data: new Uint8Array() }))
-
   function verdict(
     log: { prev: EntryId; terms: readonly number[]; term?: number; commitIndex?: number },
     applied: EntryId,
@@ -147,7 +147,7 @@ describe('recovery', () => {
       recovered: {
         hardState: { term: log.term ?? 3, votedFor: 'n1', commitIndex: log.commitIndex ?? 0 },
         marker: undefined,
-        tail: { prev: log.prev, entries: entries(log.prev, log.terms) },
+        tail: { prev: log.prev, entries: entriesAfter(log.prev, log.terms) },
       },
     } as unknown as RaftStorage
     const pendingMarker: SnapshotMeta | undefined = pending && { ...pending, confState }

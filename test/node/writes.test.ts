@@ -15,7 +15,7 @@ const LEADER = '0000000000000002'
 interface Sent {
   readonly number: number
   readonly commands: readonly ClientCommand[]
-  readonly to: NodeId | 'self'
+  readonly to: NodeId
   readonly answer: (answer: ForwardAnswer) => void
 }
 
@@ -29,8 +29,9 @@ class Bench {
   readonly writes: Writes
 
   constructor() {
+    // oxlint-disable-next-line no-this-alias -- getters of the port read this bench
     const bench = this
-    const take = (to: NodeId | 'self', number: number, body: Uint8Array, answer: Sent['answer']): void => {
+    const take = (to: NodeId, number: number, body: Uint8Array, answer: Sent['answer']): void => {
       this.sent.push({ to, number, answer, commands: decodeClientCommands(body) })
     }
     this.writes = new Writes(this.clock, SELF, {

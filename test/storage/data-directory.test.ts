@@ -71,6 +71,22 @@ describe('identity', () => {
     expect(second.incarnations.own).toBe(own)
   })
 
+  test('a member that moved keeps its directory, under the ids of its first start', async () => {
+    await close(await open())
+    const moved = identity.members.map((member) => ({
+      ...member,
+      id: NODE_B,
+      peer: member.peer.replace('127.0.0.1', '10.0.0.1'),
+    }))
+    const claim = { ...identity, clusterId: '2222222222222222', nodeId: NODE_B, members: moved }
+    const directory = await open({ identity: claim, isSameCluster: ({ founders }) => founders.length === 2 })
+    expect(directory.identity).toEqual(identity)
+    await close(directory)
+    await expect(open({ identity: claim, isSameCluster: () => false })).rejects.toMatchObject({ code: 'OTHER_CLUSTER' })
+    const other = open({ identity: { ...claim, name: 'n2' }, isSameCluster: () => true })
+    await expect(other).rejects.toMatchObject({ code: 'OTHER_NODE' })
+  })
+
   test('D11: the directory of another cluster or another node is refused, naming both', async () => {
     await close(await open())
     const otherCluster = open({ identity: { ...identity, clusterId: '2222222222222222' } })

@@ -124,14 +124,17 @@ export async function withLog<T>(
   }
 }
 
+const members = [
+  { id: NODE_A, name: 'n1', peer: '127.0.0.1:7701' },
+  { id: NODE_B, name: 'n2', peer: '127.0.0.1:7711' },
+]
+
 /** Who the data directory of the tests belongs to. */
 export const identity: Identity = {
   clusterId: '1111111111111111',
   nodeId: NODE_A,
   name: 'n1',
   formatVersion: 1,
-  members: [
-    { id: NODE_A, name: 'n1', peer: '127.0.0.1:7701' },
-    { id: NODE_B, name: 'n2', peer: '127.0.0.1:7711' },
-  ],
+  founders: members,
+  members,
 }

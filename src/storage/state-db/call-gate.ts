@@ -7,7 +7,6 @@ export const ENGINE_CALLS_MAX = 3
 export class CallGate {
   #running = 0
   readonly #waiting: (() => void)[] = []
-  #idle: (() => void)[] = []
 
   /** Runs `call` when its turn comes, first come, first served. */
   async run<T>(call: () => Promise<T>): Promise<T> {
@@ -20,15 +19,6 @@ export class CallGate {
     }
   }
 
-  get isFull(): boolean {
-    return this.#running >= ENGINE_CALLS_MAX
-  }
-
-  /** Resolves when nothing runs or waits. */
-  async whenIdle(): Promise<void> {
-    if (this.#running > 0) await new Promise<void>((resolve) => this.#idle.push(resolve))
-  }
-
   /** Hands the place to the next in line, or gives it up. */
   #leave(): void {
     const next = this.#waiting.shift()
@@ -38,9 +28,5 @@ export class CallGate {
     }
     this.#running--
     assert(this.#running >= 0, 'more calls left the gate than entered')
-    if (this.#running > 0) return
-    const idle = this.#idle
-    this.#idle = []
-    for (const resolve of idle) resolve()
   }
 }

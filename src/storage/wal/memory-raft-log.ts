@@ -90,6 +90,9 @@ class MemoryRaftLog implements RaftStorage {
     return bytes
   }
 
+  /** Only references to what the disk holds anyway. */
+  releaseRecovered(): void {}
+
   append(write: LogWrite): Promise<void> {
     assert(!this.#isClosed, 'append to a closed log')
     assert(this.#outstanding === undefined, 'append while another one is outstanding')

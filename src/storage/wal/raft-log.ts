@@ -79,6 +79,10 @@ export class RaftLog implements RaftStorage {
     this.#recovered = recovered
   }
 
+  releaseRecovered(): void {
+    this.#recovered = undefined
+  }
+
   get firstIndex(): LogIndex {
     return (this.#compaction ?? this.#positions.base).index + 1
   }

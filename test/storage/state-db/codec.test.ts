@@ -72,6 +72,21 @@ describe('stored bytes', () => {
     )
   })
 
+  it('are those of the example in FORMAT.md', () => {
+    const example: KeyPointer = {
+      at: { revision: 2, sub: 0 },
+      createRevision: 2,
+      version: 1,
+      changes: 1,
+      isTombstone: false,
+      skips: [],
+      digest: { hi: 1, lo: 2 },
+    }
+    const stored = encodePointer(writer, pointerKey('a'), example)
+    expect(pointerKey('a').toString('hex')).toBe('6b61')
+    expect(stored.subarray(0, -4).toString('hex')).toBe('01000200020101010000000200000000')
+  })
+
   it('give back metadata and configuration', () => {
     const meta = { ...INITIAL_META, index: 2 ** 40, revision: 2 ** 52, compactRevision: 9, liveKeys: 1 }
     const bytes = new ByteWriter()
