@@ -1,15 +1,27 @@
-// How the tests run: units in parallel, tests of whole clusters one file after another.
+// How the tests run: units in parallel, tests of whole clusters one file after another, and the exploration of the core with
+// its private fields opened. QUORATE_ZOO=id plants that bug of the zoo into the sources first (test/zoo).
 import { defineConfig } from 'vitest/config'
+import { openPrivates } from './test/support/open-privates.ts'
+import { plantBug } from './test/zoo/plant.ts'
 
 export default defineConfig({
   test: {
     projects: [
       {
+        plugins: [plantBug()],
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/cluster/**'],
+          exclude: ['test/cluster/**', 'test/raft/exploration/**'],
           testTimeout: 30_000,
+        },
+      },
+      {
+        plugins: [plantBug(), openPrivates('/src/raft/')],
+        test: {
+          name: 'exploration',
+          include: ['test/raft/exploration/**/*.test.ts'],
+          testTimeout: 120_000,
         },
       },
       {

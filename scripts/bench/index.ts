@@ -5,7 +5,7 @@ import { cpus } from 'node:os'
 import { parseArgs, promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { RealCluster } from '../../test/support/real-cluster.ts'
-import { cpuMicros, residentMiB, writtenBytes } from './proc.ts'
+import { cpuMicros, residentMiB } from './proc.ts'
 
 const run = promisify(execFile)
 
@@ -31,7 +31,6 @@ Needs wrk (Debian: apt-get install wrk).
 interface Sample {
   readonly perSecond: number
   readonly cpuMicrosPerOp: Readonly<Record<string, number>>
-  readonly bytesPerOp: number
   readonly errors: string
   readonly latency: string
 }
@@ -70,7 +69,7 @@ try {
   process.stdout.write(`resident memory: ${memory}\n`)
 
   async function drive(kind: string, connections: number, forSeconds: number): Promise<Sample> {
-    const before = cluster.nodes.map((node) => ({ cpu: cpuMicros(node.pid), written: writtenBytes(node.pid) }))
+    const before = cluster.nodes.map((node) => cpuMicros(node.pid))
     const script = fileURLToPath(new URL(`./${kind}.lua`, import.meta.url))
     const args = [
       '-t1',
@@ -86,16 +85,13 @@ try {
     const { stdout } = await run('wrk', args)
     const total = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
     const cpuMicrosPerOp: Record<string, number> = {}
-    let written = 0
     cluster.nodes.forEach((node, at) => {
       const role = node === leader ? 'leader' : `follower ${node.name}`
-      cpuMicrosPerOp[role] = (cpuMicros(node.pid) - before[at]!.cpu) / total
-      written += writtenBytes(node.pid) - before[at]!.written
+      cpuMicrosPerOp[role] = (cpuMicros(node.pid) - before[at]!) / total
     })
     return {
       perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? 0),
       cpuMicrosPerOp,
-      bytesPerOp: written / total,
       errors: [...stdout.matchAll(/Socket errors.*|Non-2xx.*/g)].map(String).join('; '),
       latency: ['50%', '99%'].map((part) => `${part} ${new RegExp(`${part}\\s+(\\S+)`).exec(stdout)?.[1]}`).join(', '),
     }
@@ -111,7 +107,7 @@ function report(name: string, taken: readonly Sample[]): void {
   const errors = taken.map((sample) => sample.errors).filter((text) => text !== '')
   process.stdout.write(
     `${name.padEnd(8)} ${middle.perSecond.toFixed(0)} /s (${rates[0]!.toFixed(0)} to ${rates.at(-1)!.toFixed(0)}), closed-loop latency ${middle.latency}; ` +
-      `CPU us per op: ${cpu.join(', ')}; ${middle.bytesPerOp.toFixed(0)} bytes written per op on all nodes` +
+      `CPU us per op: ${cpu.join(', ')}` +
       `${errors.length > 0 ? `; ERRORS: ${errors.join(' | ')}` : ''}\n`,
   )
 }

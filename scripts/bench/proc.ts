@@ -16,9 +16,3 @@ export function residentMiB(pid: number): number {
   const line = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
   return Math.round(Number(line?.[1] ?? 0) / 1024)
 }
-
-/** Bytes that the process caused to be written to storage. */
-export function writtenBytes(pid: number): number {
-  const line = /^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'))
-  return Number(line?.[1] ?? 0)
-}

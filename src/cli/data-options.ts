@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { WIRE_LIMITS } from '../api/limits.ts'
 import { ClientError } from '../client/client-error.ts'
 import { parseEndpoints } from '../client/options.ts'
-import { parseMilliseconds, parseNumber } from '../config/units.ts'
+import { parseDuration, parseNumber } from '../config/units.ts'
 import type { Parsed } from '../config/units.ts'
 
 const DEFAULT_ENDPOINTS = 'http://127.0.0.1:7700,http://127.0.0.1:7710,http://127.0.0.1:7720'
@@ -79,7 +79,7 @@ export function wholeNumber(text: string): number {
 }
 
 export function milliseconds(text: string): number {
-  return valueOf(parseMilliseconds(text))
+  return valueOf(parseDuration(text))
 }
 
 function timeout(text: string): number {

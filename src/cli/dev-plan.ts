@@ -1,8 +1,9 @@
 // What `quorate dev` is going to run: names, ports, command lines and environments of its nodes. Pure, apart from the look
 // into the data directory and at the ports, which both happen before anything is started.
-import { mkdirSync, readdirSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { makeDirectories } from '../storage/make-directories.ts'
 
 export interface DevOptions {
   readonly nodes: number
@@ -80,7 +81,7 @@ export function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 export function prepareDirectory(options: DevOptions): void {
   const { dataDir, nodes } = options
   try {
-    mkdirSync(dataDir, { recursive: true })
+    makeDirectories(dataDir, 0o777)
     const found = readdirSync(dataDir).filter((name) => /^n[1-9]$/.test(name))
     if (found.length > 0 && found.length !== nodes) {
       const folders = found.sort().map((name) => shellQuote(join(dataDir, name)))
@@ -89,7 +90,7 @@ export function prepareDirectory(options: DevOptions): void {
           `Start it with --nodes ${found.length}, choose another --data-dir, or give that cluster up:\n  rm -r ${folders.join(' ')}`,
       )
     }
-    for (let number = 1; number <= nodes; number++) mkdirSync(join(dataDir, `n${number}`), { recursive: true })
+    for (let number = 1; number <= nodes; number++) makeDirectories(join(dataDir, `n${number}`), 0o777)
   } catch (error) {
     if (error instanceof DevError) throw error
     throw new DevError(

@@ -114,7 +114,9 @@ class Lifecycle {
   }
 
   #die(error: unknown, message: string): void {
-    this.#supervision.nodeLog.log.fatal({ err: error }, message)
+    const code = codeOf(error)
+    // Where in our code a refusal of the system, the disk or the directory surfaced helps nobody; its code may.
+    this.#supervision.nodeLog.log.fatal(code === undefined ? { err: error } : { code }, message)
     this.#exit(1)
   }
 
@@ -127,7 +129,7 @@ class Lifecycle {
 /** An address that is taken or not ours is the usual reason, and the operating system does not know the flag. */
 function explainStart(error: unknown, config: Supervision['config']): string {
   if (!(error instanceof Error)) return String(error)
-  const { code, port } = error as Error & { code?: unknown; port?: unknown }
+  const { code, port } = (error.cause ?? error) as { code?: unknown; port?: unknown }
   const isPeer = port === config.peerListen.port && port !== config.listen.port
   const flag = `--${isPeer ? 'peer-listen' : 'listen'} ${formatAddress(isPeer ? config.peerListen : config.listen)}`
   if (port === undefined) return error.message
@@ -135,4 +137,11 @@ function explainStart(error: unknown, config: Supervision['config']): string {
   if (code === 'EADDRNOTAVAIL') return `${flag}: that is not an address of this machine`
   if (code === 'EACCES') return `${flag}: this user may not listen on that port`
   return error.message
+}
+
+/** Of what is no fault in our code: all such errors, the system's and ours, carry one. */
+function codeOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' ? code : codeOf(error.cause)
 }

@@ -153,7 +153,7 @@ export const SETTINGS_SCHEMA = {
       group: 'advanced',
       placeholder: 'SIZE',
       description: 'memory for cached entries',
-      default: 64 * MiB,
+      default: 32 * MiB,
     },
     'log-segment-size': {
       type: 'integer',
@@ -213,7 +213,7 @@ export const SETTINGS_SCHEMA = {
       kind: 'duration',
       group: 'advanced',
       placeholder: 'TIME',
-      description: 'past revisions are kept at most this long,',
+      description: 'how long past revisions are kept at most',
       default: HOUR_MS,
     },
     'history-revisions': {
@@ -223,7 +223,7 @@ export const SETTINGS_SCHEMA = {
       kind: 'number',
       group: 'advanced',
       placeholder: 'COUNT',
-      description: 'at most this many of them,',
+      description: 'how many of them are kept at most',
       default: 1_000_000,
     },
     'history-size': {
@@ -233,7 +233,7 @@ export const SETTINGS_SCHEMA = {
       kind: 'size',
       group: 'advanced',
       placeholder: 'SIZE',
-      description: 'and at most in this much space',
+      description: 'how much space they take at most',
       default: 512 * MiB,
     },
   },

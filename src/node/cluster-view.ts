@@ -1,7 +1,8 @@
 // What the leader tells of the cluster, and what any node can tell when there is no leader to ask.
 import type { ClusterStatus, MemberStatus } from '../api/status.ts'
+import { unreachable } from '../lib/assert.ts'
 import type { MemberInfo, PeerTransport } from './ports.ts'
-import type { NodeId, PeerStatus, RaftNode } from '../raft/index.ts'
+import type { NodeId, PeerStatus, RaftNode, RoleChange } from '../raft/index.ts'
 
 export interface ClusterFacts {
   readonly clusterId: string
@@ -61,5 +62,22 @@ function describePeer(
     lagEntries: progress === undefined ? null : raft.lastIndex - progress.matchIndex,
     reachable: isReachable,
     version: hello?.version ?? null,
+  }
+}
+
+/** A change of role in a line of the log; the term is among its fields. */
+export function describeRole(role: RoleChange['role'], leader: string | undefined): string {
+  switch (role) {
+    case 'leader':
+      return 'this node leads'
+    case 'candidate':
+      return 'asking for votes'
+    case 'pre-candidate':
+      return 'hearing from no leader: asking whether an election could be won'
+    case 'follower':
+    case 'learner':
+      return leader === undefined ? 'no leader is known' : `following ${leader}`
+    default:
+      return unreachable(role)
   }
 }

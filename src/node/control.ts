@@ -83,13 +83,15 @@ export class ControlPlane {
     if (to !== undefined && target === undefined)
       throw new QuorateError('MEMBER_NOT_FOUND', `There is no member named ${to}.`)
     if (target?.id === this.#options.self.id) return
+    const { term } = raft
     const outcome = raft.transferLeadership(target?.id)
     if (outcome.kind === 'dropped') {
       throw new QuorateError('CONFLICT', `Leadership cannot be handed over now (${outcome.reason}).`)
     }
     this.#driver.pump()
-    await this.#until(() => !raft.isLeader && raft.leaderId !== undefined)
-    if (raft.isLeader || (target !== undefined && raft.leaderId !== target.id)) {
+    // A leader that steps down in its own term has lost the others: nobody is about to take over.
+    await this.#until(() => !raft.isLeader && (raft.leaderId !== undefined || raft.term === term))
+    if (raft.isLeader || raft.leaderId === undefined || (target !== undefined && raft.leaderId !== target.id)) {
       throw new QuorateError(
         'CONFLICT',
         'The member did not take over in time; it may be unreachable or too far behind.',

@@ -21,8 +21,8 @@ export const LIMITS = {
   /** Unacknowledged appends a peer: enough to fill a link with a long round trip. */
   inflightAppendsMax: 512,
   inflightAppendBytesMax: 16 * MiB,
-  /** The log's tail kept in memory; slower peers are served from disk. */
-  memoryLogBytesMax: 64 * MiB,
+  /** The log's tail kept in memory; peers that are further behind are served from disk (decisions/memory.md). */
+  memoryLogBytesMax: 16 * MiB,
 
   /** What one frame between nodes may hold: the largest single command with its overhead, and to spare. */
   peerFrameBytesMax: 4 * MiB,

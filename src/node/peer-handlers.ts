@@ -63,7 +63,10 @@ const refuse = (code: string, detail: string): ForwardAnswer => ({ kind: 'not-pr
 
 /** Why a member whose data directory is not the one that others know must not take part. */
 export const lostData = (): Error =>
-  new Error(
-    'this member lost its data: other members know another incarnation of its data directory, so its acknowledgements and ' +
-      'votes cannot be trusted. Restore this directory from where it was lost, or found a new cluster.',
+  Object.assign(
+    new Error(
+      'this member lost its data: other members know another incarnation of its data directory, so its acknowledgements and ' +
+        'votes cannot be trusted. Restore this directory from where it was lost, or found a new cluster.',
+    ),
+    { code: 'LOST_DATA' },
   )

@@ -11,6 +11,7 @@ import { Retention, type RetentionLimits } from '../kv/index.ts'
 import type { Boot, LogIndex, RoleChange } from '../raft/index.ts'
 import type { Applied } from './applier.ts'
 import { ClusterClock } from './cluster-clock.ts'
+import { describeRole } from './cluster-view.ts'
 import { ControlPlane } from './control.ts'
 import type { NodeFacade, ReadAnswer, ReadOptions, Vitals } from './facade.ts'
 import { LIMITS } from './limits.ts'
@@ -264,7 +265,7 @@ export class QuorateNode implements NodeFacade {
       await this.#control
         .transferLeadership(undefined)
         .catch((error: unknown) =>
-          logger.warn({ error: String(error) }, 'leadership could not be handed over before stopping'),
+          logger.info({ error: String(error) }, 'leadership could not be handed over before stopping'),
         )
     }
     while (this.#writes.outstandingCount > 0 && clock.now() < deadlineMs && this.#driver.isActive)
@@ -316,7 +317,7 @@ export class QuorateNode implements NodeFacade {
 
   #onRoleChange({ role, term, leaderId }: RoleChange): void {
     this.#leaderName = this.#options.members.find((member) => member.id === leaderId)?.name
-    this.#ports.logger.info({ role, term, leader: this.#leaderName ?? null }, 'role changed')
+    this.#ports.logger.info({ role, term, leader: this.#leaderName ?? null }, describeRole(role, this.#leaderName))
     if (role !== 'leader') this.#clusterClock.pause()
     this.#control.onRoleChange()
     if (leaderId === undefined) return

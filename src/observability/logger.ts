@@ -60,7 +60,8 @@ function readable(settings: LoggerSettings): DestinationStream {
   const format = prettyFactory({
     colorize: settings.color ?? false,
     translateTime: 'SYS:HH:MM:ss.l',
-    ignore: 'pid,hostname,node',
+    // What the message says already.
+    ignore: 'pid,hostname,node,role,leader,channel',
     singleLine: true,
     messageFormat: (entry, messageKey) =>
       escaped(typeof entry[messageKey] === 'string' ? entry[messageKey] : '', CONTROLS),

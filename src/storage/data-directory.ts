@@ -12,6 +12,7 @@ import type { FileSystem } from './file-system.ts'
 import { readIdentity, writeIdentity } from './identity-file.ts'
 import type { Claim, Identity } from './identity-file.ts'
 import { createIncarnations, openIncarnations } from './incarnation-registry.ts'
+import { makeDirectories } from './make-directories.ts'
 import { nodeFileSystem } from './node-file-system.ts'
 import { OneAtATime } from './one-at-a-time.ts'
 
@@ -78,7 +79,7 @@ export async function openDataDirectory(options: DataDirectoryOptions): Promise<
     ...options.identity,
     isSameCluster: options.isSameCluster ?? (() => false),
   }
-  await makeDirectories(path)
+  await ensureDirectory(path)
   await refuseForeignContent(fileSystem, path)
   const sizeBytes = options.ballastBytes ?? BALLAST_BYTES
   const ballast = new BallastFile({ fileSystem, directory: path, sizeBytes, logger })
@@ -186,9 +187,9 @@ async function refuseForeignContent(fileSystem: FileSystem, path: string): Promi
   )
 }
 
-async function makeDirectories(path: string): Promise<void> {
+async function ensureDirectory(path: string): Promise<void> {
   try {
-    await fs.promises.mkdir(path, { recursive: true, mode: 0o700 })
+    makeDirectories(path, 0o700)
     await fs.promises.access(path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
   } catch (error) {
     throw explained(path, error)
@@ -199,7 +200,14 @@ async function makeDirectories(path: string): Promise<void> {
 function explained(path: string, error: unknown): Error {
   const { code } = error as { code?: string }
   const { message } = asError(error)
-  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'EEXIST' || code === 'ENOTDIR') {
+  if (
+    code === 'EACCES' ||
+    code === 'EPERM' ||
+    code === 'EROFS' ||
+    code === 'EEXIST' ||
+    code === 'ENOTDIR' ||
+    code === 'ENOENT'
+  ) {
     return new DataDirectoryError(
       'NOT_WRITABLE',
       `${path} cannot be written as a directory by this process: ${message}`,

@@ -42,6 +42,8 @@ export const TRANSPORT_LIMITS = {
   /** Before the first attempt to reconnect; doubled by each failure, and jittered. */
   backoffMsMin: 50,
   backoffMsMax: 1_000,
+  /** A peer out of reach is worth a warning after this long, not while members start or stop together. */
+  quietMs: 5_000,
   /** A message about the same cause is logged at most this often; what was left out is counted. */
   logMs: 30_000,
 } as const

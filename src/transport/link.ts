@@ -23,6 +23,8 @@ export class Link {
   #dialled: Dialled | undefined
   #timer: Timer | undefined
   #backoffMs: number
+  /** Since when there has been no connection. */
+  #downAtMs: number
   #isRefused = false
   #isClosed = false
 
@@ -32,6 +34,7 @@ export class Link {
     this.#channel = channel
     this.#onUp = onUp
     this.#backoffMs = environment.limits.backoffMsMin
+    this.#downAtMs = environment.clock.now()
   }
 
   /** The connection, while it is up. */
@@ -68,7 +71,7 @@ export class Link {
       },
       onFailed: (reason) => {
         this.#isRefused = false
-        this.#warn(`cannot reach ${this.#member.name} at ${this.#member.peer}, trying again: ${reason}`)
+        this.#reportFailure(reason)
         this.#retry()
       },
     })
@@ -85,7 +88,9 @@ export class Link {
       onFrame: (frame) => handler.onFrame(frame),
       onClose: (reason) => {
         this.#live = undefined
-        this.#warn(`lost the connection to ${this.#member.name}: ${reason}`)
+        this.#downAtMs = this.#environment.clock.now()
+        const { name } = this.#member
+        this.#environment.log.info(`${this.#cause}lost`, this.#fields, `lost the connection to ${name}: ${reason}`)
         // Before the handler: it may ask this link for something, which must find it down.
         this.#retry()
         handler.onClose(reason)
@@ -111,7 +116,20 @@ export class Link {
     return `unreachable/${this.#member.name}/`
   }
 
-  #warn(message: string): void {
-    this.#environment.log.warn(this.#cause, { peer: this.#member.name, channel: this.#channel }, message)
+  get #fields(): Readonly<Record<string, unknown>> {
+    return { peer: this.#member.name, channel: this.#channel }
+  }
+
+  /** Members that start, restart or stop together miss each other for a moment: that is no trouble before it lasts. */
+  #reportFailure(reason: string): void {
+    const { clock, limits, log, logger } = this.#environment
+    const { name, peer } = this.#member
+    const downMs = clock.now() - this.#downAtMs
+    if (downMs < limits.quietMs) {
+      logger.debug(this.#fields, `cannot reach ${name} at ${peer}, trying again: ${reason}`)
+      return
+    }
+    const message = `${name} at ${peer} has been out of reach for ${Math.round(downMs / 1_000)} s, trying again: ${reason}`
+    log.warn(`${this.#cause}out of reach`, this.#fields, message)
   }
 }

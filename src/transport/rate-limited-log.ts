@@ -1,6 +1,8 @@
 // Says a thing once, then holds its tongue for a while and counts: a peer that is away is retried every second, for days.
 import type { Clock, Logger } from '../node/ports.ts'
 
+type Fields = Readonly<Record<string, unknown>>
+
 interface Said {
   readonly at: number
   leftOut: number
@@ -21,20 +23,12 @@ export class RateLimitedLog {
   }
 
   /** Returns whether it was said. */
-  warn(cause: string, fields: Readonly<Record<string, unknown>>, message: string): boolean {
-    if (this.#isMute) return false
-    const now = this.#clock.now()
-    const said = this.#said.get(cause)
-    if (said !== undefined && now - said.at < this.#intervalMs) {
-      said.leftOut++
-      return false
-    }
-    this.#logger.warn(
-      said === undefined || said.leftOut === 0 ? fields : { ...fields, repeated: said.leftOut },
-      message,
-    )
-    this.#said.set(cause, { at: now, leftOut: 0 })
-    return true
+  warn(cause: string, fields: Fields, message: string): boolean {
+    return this.#say('warn', cause, fields, message)
+  }
+
+  info(cause: string, fields: Fields, message: string): boolean {
+    return this.#say('info', cause, fields, message)
   }
 
   /** From now on nothing is worth a warning: connections are closed on purpose. */
@@ -45,5 +39,21 @@ export class RateLimitedLog {
   /** The trouble is over: the next time is news again. For all causes that begin like this. */
   forget(beginning: string): void {
     for (const cause of this.#said.keys()) if (cause.startsWith(beginning)) this.#said.delete(cause)
+  }
+
+  #say(level: 'info' | 'warn', cause: string, fields: Fields, message: string): boolean {
+    if (this.#isMute) return false
+    const now = this.#clock.now()
+    const said = this.#said.get(cause)
+    if (said !== undefined && now - said.at < this.#intervalMs) {
+      said.leftOut++
+      return false
+    }
+    this.#logger[level](
+      said === undefined || said.leftOut === 0 ? fields : { ...fields, repeated: said.leftOut },
+      message,
+    )
+    this.#said.set(cause, { at: now, leftOut: 0 })
+    return true
   }
 }

@@ -184,6 +184,18 @@ it.each([
   expect(it.lines.at(-1)).toMatchObject({ level: 'fatal', msg: `n1 cannot start: ${expected}` })
 })
 
+it('a refusal of the system is told without a stack trace, also when it is wrapped', async () => {
+  const it = scene()
+  const cause = Object.assign(new Error('listen EADDRINUSE'), { code: 'EADDRINUSE', port: 7701 })
+  it.started.reject(new Error('cannot listen for peers', { cause }))
+  await exited(it.host)
+  expect(it.lines.at(-1)).toMatchObject({
+    code: 'EADDRINUSE',
+    msg: 'n1 cannot start: --peer-listen 127.0.0.1:7701: another process has that port',
+  })
+  expect(it.lines.at(-1)).not.toHaveProperty('err')
+})
+
 it('a child closes when its parent is gone', async () => {
   const it = scene('open')
   await it.begin()

@@ -154,6 +154,16 @@ describe('completeness', () => {
     await expect(open()).rejects.toMatchObject({ code: 'NOT_WRITABLE' })
     await expect(open({ path: path.join(root, 'below') })).rejects.toMatchObject({ code: 'NOT_WRITABLE' })
   })
+
+  test.skipIf(process.platform !== 'linux')('D9: where no directory can be made, it is refused at once', async () => {
+    await expect(open({ path: '/proc/quorate/data' })).rejects.toMatchObject({ code: 'NOT_WRITABLE' })
+  })
+
+  test('missing parents are made', async () => {
+    const deep = path.join(root, 'one', 'two')
+    await open({ path: deep })
+    expect(fs.statSync(deep).isDirectory()).toBe(true)
+  })
 })
 
 describe('the lock', () => {

@@ -266,3 +266,21 @@ describe('the end', () => {
     expect(a.handlers.connections.filter((event) => event.endsWith('down'))).toEqual([])
   })
 })
+
+describe('the log', () => {
+  test('a member that is away is a warning only when that lasts', async () => {
+    const a = await cluster.start(1, { limits: { quietMs: 200 } })
+    await until('the first attempts fail', () => a.logger.lines.some((line) => line.startsWith('cannot reach n2')))
+    expect(a.logger.warnings).toEqual([])
+    await until('it is a warning', () => a.logger.warnings.some((line) => /^n2 at .* out of reach/.test(line)))
+  })
+
+  test('a connection that is lost and comes back at once is no warning', async () => {
+    const [a, b] = await cluster.startAll()
+    await until('connected', () => a!.handlers.up.has(b!.id))
+    b!.proxy.cutAll()
+    await until('the loss is told', () => a!.logger.lines.some((line) => line.startsWith('lost the connection to n2')))
+    await until('it is back', () => a!.handlers.up.has(b!.id))
+    expect(a!.logger.warnings).toEqual([])
+  })
+})

@@ -17,7 +17,7 @@ export { SnapshotStreamError, StateCorruptionError, StateDirectoryError } from '
 const MiB = 1024 * 1024
 
 const STATE_DEFAULTS: StateDbLimits = {
-  cacheBytesMax: 64 * MiB,
+  cacheBytesMax: 32 * MiB,
   tableBytesMax: 32 * MiB,
   batchBytes: 4 * MiB,
   batchDelayMs: 100,

@@ -35,6 +35,7 @@ export const realClock: Clock = {
 export class RecordingLogger implements Logger {
   readonly lines: string[] = []
   readonly fields: object[] = []
+  readonly warnings: string[] = []
 
   debug(fields: object, message: string): void {
     this.#record(fields, message)
@@ -45,6 +46,7 @@ export class RecordingLogger implements Logger {
   }
 
   warn(fields: object, message: string): void {
+    this.warnings.push(message)
     this.#record(fields, message)
   }
 

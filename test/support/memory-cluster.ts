@@ -1,0 +1,370 @@
+// Whole nodes in one process: QuorateNode over logs, states and a network in memory, on a clock that only the test moves.
+// A node can be stopped, crashed and started again on what its disk has kept; disks can be held back or made to fail.
+import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
+import { NO_CONDITION } from '../../src/api/commands.ts'
+import { QuorateError } from '../../src/api/errors.ts'
+import { assert, present } from '../../src/lib/assert.ts'
+import { deferred } from '../../src/lib/deferred.ts'
+import type { Deferred } from '../../src/lib/deferred.ts'
+import { Prng } from '../../src/lib/prng.ts'
+import { recordShare } from '../../src/kv/digest.ts'
+import { initialMeta } from '../../src/kv/index.ts'
+import type { ReadAnswer, ReadOptions } from '../../src/node/facade.ts'
+import type {
+  AmnesiaNote,
+  ClusterConfiguration,
+  IncarnationRegistry,
+  Logger,
+  MemberInfo,
+} from '../../src/node/ports.ts'
+import { type NodeOptions, QuorateNode } from '../../src/node/quorate-node.ts'
+import { SimulatedFileSystem } from '../../src/storage/simulated-file-system.ts'
+import { MemoryStore, openStateStorage } from '../../src/storage/state-db/index.ts'
+import { MemoryLogDisk, openMemoryRaftLog } from '../../src/storage/wal/memory-raft-log.ts'
+import { MemoryNetwork } from '../../src/transport/memory-network.ts'
+import { VirtualClock } from './virtual-clock.ts'
+
+const LATENCY_MS = 1
+
+/** Holds back whatever passes while it is shut, or fails it. */
+export class Gate {
+  #shut: Deferred<void> | undefined
+  failure: Error | undefined
+  /** How many wait. */
+  waiting = 0
+
+  shut(): void {
+    this.#shut ??= deferred()
+  }
+
+  open(): void {
+    this.#shut?.resolve()
+    this.#shut = undefined
+  }
+
+  async pass(): Promise<void> {
+    if (this.#shut !== undefined) {
+      this.waiting++
+      await this.#shut.promise
+      this.waiting--
+    }
+    if (this.failure !== undefined) throw this.failure
+  }
+}
+
+class MemoryRegistry implements IncarnationRegistry {
+  readonly own: string
+  isRegistered = false
+  readonly members = new Map<string, string>()
+
+  constructor(own: string) {
+    this.own = own
+  }
+
+  markRegistered(): Promise<void> {
+    this.isRegistered = true
+    return Promise.resolve()
+  }
+
+  get(member: string): string | undefined {
+    return this.members.get(member)
+  }
+
+  record(member: string, incarnation: string): Promise<void> {
+    this.members.set(member, incarnation)
+    return Promise.resolve()
+  }
+}
+
+class MemoryAmnesiaNote implements AmnesiaNote {
+  isSet = false
+
+  set(): Promise<void> {
+    this.isSet = true
+    return Promise.resolve()
+  }
+
+  clear(): Promise<void> {
+    this.isSet = false
+    return Promise.resolve()
+  }
+}
+
+/** What a node's disk holds: it outlives the node. */
+export class MemberDisk {
+  log = new MemoryLogDisk()
+  store: MemoryStore
+  readonly fileSystem = new SimulatedFileSystem()
+  registry: MemoryRegistry
+  readonly amnesia = new MemoryAmnesiaNote()
+  freeBytes = 1e12
+  hasDirectory = false
+  readonly appends = new Gate()
+  readonly stateWork = new Gate()
+
+  constructor(number: number) {
+    this.registry = new MemoryRegistry(number.toString(16).padStart(32, '0'))
+    this.store = new MemoryStore({
+      schedule: async (_kind, work) => {
+        await this.stateWork.pass()
+        return work()
+      },
+    })
+  }
+}
+
+export type WriteOutcome = CommandResult | QuorateError
+export type ReadOutcome = ReadAnswer | QuorateError
+
+/** What a caller has heard: at most one answer, ever. */
+export class Heard<T> {
+  readonly answers: T[] = []
+
+  get answer(): T | undefined {
+    assert(this.answers.length <= 1, `a caller was answered ${this.answers.length} times`)
+    return this.answers[0]
+  }
+}
+
+export interface ClusterOptions {
+  readonly seed?: number | string
+  readonly logRetention?: NodeOptions['logRetention']
+  readonly logger?: Logger
+}
+
+const quiet: Logger = { debug() {}, info() {}, warn() {}, error() {} }
+const text = (value: Uint8Array | undefined): string | undefined =>
+  value === undefined ? undefined : Buffer.from(value).toString()
+
+export class MemoryCluster {
+  readonly clock = new VirtualClock()
+  readonly network: MemoryNetwork
+  readonly members: readonly MemberInfo[]
+  readonly disks = new Map<string, MemberDisk>()
+  readonly nodes = new Map<string, QuorateNode>()
+  /** Why nodes stopped themselves. */
+  readonly failures = new Map<string, Error>()
+  readonly #options: ClusterOptions
+  #boots = 0
+
+  constructor(size: number, options: ClusterOptions = {}) {
+    this.#options = options
+    this.members = Array.from({ length: size }, (_, at) => ({
+      id: (at + 1).toString(16).padStart(16, '0'),
+      name: `n${at + 1}`,
+      peer: `127.0.0.1:${7701 + 10 * at}`,
+    }))
+    for (const [at, { name }] of this.members.entries()) this.disks.set(name, new MemberDisk(at + 1))
+    this.network = new MemoryNetwork({
+      schedule: (delivery) => void this.clock.after(LATENCY_MS, () => delivery.deliver()),
+      after: (delayMs, callback) => this.clock.after(delayMs, callback),
+    })
+  }
+
+  /** A cluster of this size that has elected its first leader. */
+  static async started(size: number, options: ClusterOptions = {}): Promise<MemoryCluster> {
+    const cluster = new MemoryCluster(size, options)
+    for (const { name } of cluster.members) await cluster.start(name)
+    await cluster.until(() => cluster.leader !== undefined)
+    return cluster
+  }
+
+  /** Opens a node on what its disk holds. */
+  async open(name: string): Promise<QuorateNode> {
+    assert(!this.nodes.has(name), `${name} runs already`)
+    const self = this.#member(name)
+    const disk = this.disk(name)
+    const boot = ++this.#boots
+    const { clock } = this
+    const logger = this.#options.logger ?? quiet
+    const voters = this.members.map((member) => member.id)
+    const configuration: ClusterConfiguration = {
+      members: this.members,
+      confState: { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+    }
+    if (!disk.hasDirectory) await disk.fileSystem.makeDirectory('/0')
+    disk.hasDirectory = true
+    const states = await openStateStorage({
+      directory: '/0',
+      fileSystem: disk.fileSystem,
+      store: disk.store,
+      initial: { configuration, meta: initialMeta() },
+      recordDigest: recordShare,
+      clock,
+      logger,
+    })
+    const log = openMemoryRaftLog({
+      disk: disk.log,
+      delay: (operation) => (operation === 'append' ? disk.appends.pass() : Promise.resolve()),
+    })
+    const { registry, amnesia } = disk
+    const hello = { id: self.id, name, boot, incarnation: registry.own, url: `http://${name}`, version: '0.0.0' }
+    const node = await QuorateNode.open(
+      {
+        clusterId: '00000000000000aa',
+        self,
+        members: this.members,
+        boot,
+        url: hello.url,
+        version: hello.version,
+        pid: boot,
+        heartbeatMs: 50,
+        electionTimeoutMs: 300,
+        logRetention: this.#options.logRetention ?? { retainBytes: 1e9, retainEntries: 1e9 },
+        historyRetention: { ageMs: 3_600_000, revisions: 1e6, bytes: 1e9 },
+        spaceReserveBytes: 1_000,
+      },
+      {
+        clock,
+        prng: new Prng(`${this.#options.seed ?? 1}/${name}/${boot}`),
+        log,
+        states,
+        transport: this.network.transport(hello),
+        registry,
+        amnesia,
+        diskSpace: { freeBytes: () => Promise.resolve(disk.freeBytes) },
+        logger,
+      },
+    )
+    this.nodes.set(name, node)
+    void node.failed.then((error) => this.failures.set(name, error))
+    return node
+  }
+
+  async start(name: string): Promise<QuorateNode> {
+    const node = await this.open(name)
+    await node.start()
+    return node
+  }
+
+  /** Closes a node in good order. */
+  async stop(name: string): Promise<void> {
+    const node = this.node(name)
+    this.nodes.delete(name)
+    await this.settled(node.close())
+  }
+
+  node(name: string): QuorateNode {
+    return present(this.nodes.get(name), `a running node ${name}`)
+  }
+
+  disk(name: string): MemberDisk {
+    return present(this.disks.get(name), `a disk of ${name}`)
+  }
+
+  /** The one that all running nodes follow. */
+  get leader(): string | undefined {
+    const names = new Set([...this.nodes.values()].map((node) => node.vitals().leaderName))
+    const [name] = names
+    return names.size === 1 && name !== undefined && this.nodes.get(name)?.status().role === 'leader' ? name : undefined
+  }
+
+  /** Names of running nodes that do not lead. */
+  get followers(): string[] {
+    return [...this.nodes.keys()].filter((name) => name !== this.leader)
+  }
+
+  cut(a: string, b: string): void {
+    this.network.setLink(this.#member(a).id, this.#member(b).id, false)
+  }
+
+  mend(a: string, b: string): void {
+    this.network.setLink(this.#member(a).id, this.#member(b).id, true)
+  }
+
+  isolate(name: string): void {
+    for (const other of this.members) if (other.name !== name) this.cut(name, other.name)
+  }
+
+  rejoin(name: string): void {
+    for (const other of this.members) if (other.name !== name) this.mend(name, other.name)
+  }
+
+  put(name: string, key: string, value: string | Uint8Array, timeoutMs = 5_000): Heard<WriteOutcome> {
+    const bytes = typeof value === 'string' ? Buffer.from(value) : value
+    const command = { key, condition: NO_CONDITION, wantsPrevious: false }
+    return this.write(name, { op: 'put', value: bytes, contentType: '', ...command }, timeoutMs)
+  }
+
+  write(name: string, command: ClientCommand, timeoutMs = 5_000): Heard<WriteOutcome> {
+    const heard = new Heard<WriteOutcome>()
+    this.node(name).write(command, timeoutMs, (outcome) => heard.answers.push(outcome))
+    return heard
+  }
+
+  read(name: string, key: string, options: Partial<ReadOptions> = {}): Heard<ReadOutcome> {
+    const heard = new Heard<ReadOutcome>()
+    const defaults = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
+    this.node(name).read(key, { ...defaults, timeoutMs: 5_000, ...options }, (outcome) => heard.answers.push(outcome))
+    return heard
+  }
+
+  /** Writes, and waits for success. */
+  async mustPut(name: string, key: string, value: string | Uint8Array): Promise<CommandResult> {
+    const heard = this.put(name, key, value)
+    const answer = await this.answer(heard)
+    if (answer instanceof QuorateError) throw answer
+    return answer
+  }
+
+  /** Reads, and waits for success: the value as text, or undefined. */
+  async mustGet(name: string, key: string, options: Partial<ReadOptions> = {}): Promise<string | undefined> {
+    const answer = await this.answer(this.read(name, key, options))
+    if (answer instanceof QuorateError) throw answer
+    return text(answer.entry?.value)
+  }
+
+  async answer<T>(heard: Heard<T>): Promise<T> {
+    await this.until(() => heard.answers.length > 0)
+    return present(heard.answer, 'an answer')
+  }
+
+  /** Moves the clock, a millisecond at a time, until the claim holds; a virtual minute is for ever. */
+  async until(claim: () => boolean, withinMs = 60_000): Promise<void> {
+    const endMs = this.clock.now() + withinMs
+    while (!claim()) {
+      assert(this.clock.now() < endMs, `after ${withinMs} virtual ms still not: ${String(claim)}`)
+      await this.step()
+    }
+  }
+
+  async advance(ms: number): Promise<void> {
+    const endMs = this.clock.now() + ms
+    while (this.clock.now() < endMs) await this.step()
+  }
+
+  async step(): Promise<void> {
+    this.clock.advance(1)
+    // Promise chains of the stores, and what they schedule, end before time goes on.
+    for (let turn = 0; turn < 2; turn++) {
+      await new Promise((resolve) => setImmediate(resolve))
+      this.clock.settle()
+    }
+  }
+
+  /** Lets time pass until the promise is settled. */
+  async settled<T>(promise: Promise<T>, withinMs = 60_000): Promise<T> {
+    let isSettled = false
+    const end = (): void => {
+      isSettled = true
+    }
+    promise.then(end, end)
+    await this.until(() => isSettled, withinMs)
+    return await promise
+  }
+
+  async close(): Promise<void> {
+    for (const disk of this.disks.values()) {
+      disk.appends.open()
+      disk.stateWork.open()
+    }
+    for (const name of [...this.nodes.keys()]) await this.stop(name)
+  }
+
+  #member(name: string): MemberInfo {
+    return present(
+      this.members.find((member) => member.name === name),
+      `a member ${name}`,
+    )
+  }
+}
