@@ -11,7 +11,9 @@ const { values } = parseArgs({
   options: { only: { type: 'string' }, starred: { type: 'boolean', default: false } },
 })
 const wanted = values.only?.split(',')
-const bugs = BUGS.filter(({ id, isStarred }) => (wanted?.includes(id) ?? true) && (!values.starred || isStarred === true))
+const bugs = BUGS.filter(
+  ({ id, isStarred }) => (wanted?.includes(id) ?? true) && (!values.starred || isStarred === true),
+)
 
 const table = new Table({
   head: ['id', 'bug', 'suite', 'result', 'seconds', 'found by'],
@@ -30,7 +32,8 @@ for (const bug of bugs) {
     table.push([id, bug.what, name, result, seconds.toFixed(1), evidence.slice(0, 160)])
   }
 }
-if (wanted === undefined) for (const { id, what, waitsFor } of WAITING) table.push([id, what, '', 'waiting', '', waitsFor])
+if (wanted === undefined)
+  for (const { id, what, waitsFor } of WAITING) table.push([id, what, '', 'waiting', '', waitsFor])
 stdout.write(`${table.toString()}\n`)
 const rows = bugs.length + (wanted === undefined ? WAITING.length : 0)
 stdout.write(`${rows} bugs, ${bugs.length} planted, ${escaped} hunts came back empty\n`)

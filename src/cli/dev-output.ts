@@ -39,20 +39,23 @@ export function commandName(script: string | undefined, cwd: string): string {
 
 export interface Banner {
   readonly nodes: readonly DevNode[]
+  /** Those that know who leads. */
+  readonly upCount: number
   readonly leader: string
   readonly dataDir: string
   readonly command: string
 }
 
-export function bannerText({ nodes, leader, dataDir, command }: Banner): string {
+export function bannerText({ nodes, upCount, leader, dataDir, command }: Banner): string {
   const first = nodes[0]!
   const last = nodes.at(-1)!
   const isDefault = nodes.length === 3 && first.httpPort === 7700
   const endpoints = isDefault ? '' : ` --endpoints ${nodes.map(({ url }) => url).join(',')}`
-  const count = nodes.length === 1 ? 'one node is' : `${nodes.length} nodes are`
+  const all = nodes.length === 1 ? 'one node is' : `${nodes.length} nodes are`
+  const which = upCount === nodes.length ? all : `${upCount} of ${nodes.length} nodes are`
   return [
     '',
-    `Quorate is ready: ${count} up, ${leader} leads. Data is in ${dataDir}; Ctrl-C stops everything.`,
+    `Quorate is ready: ${which} up, ${leader} leads. Data is in ${dataDir}; Ctrl-C stops everything.`,
     '',
     ...nodes.map(({ name, url }) => `  ${name}  ${url}`),
     '',

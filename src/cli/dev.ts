@@ -9,6 +9,8 @@ import type { DevNode, DevOptions } from './dev-plan.ts'
 import { DevSupervisor } from './dev-supervisor.ts'
 
 const LEADER_POLL_MS = 200
+/** After these some nodes will do: one that does not start must not hide that the others serve. */
+const LEADER_POLLS = 25
 
 /** npm hands a terminal's Ctrl-C on to the script that has had it already: signals this close together are one. */
 const SAME_SIGNAL_MS = 500
@@ -110,13 +112,16 @@ function forwardSignals(supervisor: DevSupervisor): void {
   }
 }
 
-/** Waits until some node knows a leader, then prints the banner, once. */
+/** Prints the banner, once: when all nodes know a leader, or after a while when some do. */
 async function announce(nodes: readonly DevNode[], dataDir: string, signal: AbortSignal): Promise<void> {
   for (let turn = 0; !signal.aborted; turn++) {
-    const leader = await askLeader(nodes[turn % nodes.length]!.url)
-    if (leader !== undefined && !signal.aborted) {
+    const leaders = await Promise.all(nodes.map(({ url }) => askLeader(url)))
+    const known = leaders.filter((leader) => leader !== undefined)
+    const leader = known[0]
+    const isTime = known.length === nodes.length || turn >= LEADER_POLLS
+    if (leader !== undefined && isTime && !signal.aborted) {
       const command = commandName(process.argv[1], process.cwd())
-      process.stdout.write(bannerText({ nodes, leader, dataDir, command }))
+      process.stdout.write(bannerText({ nodes, upCount: known.length, leader, dataDir, command }))
       return
     }
     await new Promise<void>((resolve) => {

@@ -3,6 +3,7 @@
 import type { CommandResult, EntryBatch } from '../api/commands.ts'
 import { decodeEntry } from '../api/command-codec.ts'
 import { assert } from '../lib/assert.ts'
+import { type Deferred, deferred } from '../lib/deferred.ts'
 import { KvStateMachine, reads } from '../kv/index.ts'
 import type { Change, KvMeta } from '../kv/types.ts'
 import type { Entry, EntryId, LogIndex } from '../raft/index.ts'
@@ -28,6 +29,8 @@ export interface ApplierPort {
 
 /** One turn applies for at most this long before others get a turn. Milliseconds. */
 const SLICE_MS = 8
+/** Applied entries stay in the queue's array until there are this many: shifting an array costs its length. */
+const COMPACT_AFTER = 1_024
 
 export class Applier {
   readonly #clock: Clock
@@ -38,7 +41,7 @@ export class Applier {
   #head = 0
   #isRunning = false
   /** Set while a state swap waits for the current entry to end. */
-  #onPaused: (() => void) | undefined
+  #pausing: Deferred<void> | undefined
   #isPaused = false
   #isStopped = false
 
@@ -63,13 +66,12 @@ export class Applier {
     this.#run()
   }
 
-  /** Resolves at an entry boundary; nothing is applied until `resume`. */
+  /** Resolves at an entry boundary; nothing is applied until `resume`. Rejects if the entry under way cannot be applied. */
   pause(): Promise<void> {
     this.#isPaused = true
     if (!this.#isRunning) return Promise.resolve()
-    return new Promise((resolve) => {
-      this.#onPaused = resolve
-    })
+    this.#pausing = deferred()
+    return this.#pausing.promise
   }
 
   /** Goes on with another state: what was committed before it is part of it, or will be committed again. */
@@ -116,8 +118,8 @@ export class Applier {
       this.#head = 0
     }
     this.#port.onProgress(this.appliedIndex)
-    this.#onPaused?.()
-    this.#onPaused = undefined
+    this.#pausing?.resolve()
+    this.#pausing = undefined
   }
 
   #continueAfter(wait: Promise<void>): void {
@@ -161,12 +163,18 @@ export class Applier {
   #end(entry: Entry, applied: Omit<Applied, 'id' | 'dataBytes'>): void {
     this.#store.commitEntry(applied.meta)
     this.#queue[this.#head++] = undefined as never
+    if (this.#head >= COMPACT_AFTER && this.#head * 2 >= this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head)
+      this.#head = 0
+    }
     this.#port.onApplied({ id: entry, dataBytes: entry.data.length, ...applied })
   }
 
   #stopWith(error: unknown): void {
     this.#isStopped = true
     this.#isRunning = false
+    this.#pausing?.reject(error instanceof Error ? error : new Error(String(error)))
+    this.#pausing = undefined
     this.#port.fail(error)
   }
 }

@@ -23,6 +23,8 @@ export const LIMITS = {
   inflightAppendBytesMax: 16 * MiB,
   /** The log's tail kept in memory; peers that are further behind are served from disk (decisions/memory.md). */
   memoryLogBytesMax: 16 * MiB,
+  /** What the log keeps beyond its retention for peers in transfer; past it another state is cheaper than a full disk. */
+  logHeldBytesMax: 2 * 1024 * MiB,
 
   /** What one frame between nodes may hold: the largest single command with its overhead, and to spare. */
   peerFrameBytesMax: 4 * MiB,

@@ -1,6 +1,6 @@
 // The driver: pumps the consensus core. Every input (a message, a tick, a finished write) changes the core; `pump` then does
 // what the core says must be done: send, persist, apply, confirm reads. It never waits and never re-enters itself.
-import type { SnapshotMeta, StepOutcome, Write } from '../raft/index.ts'
+import type { StepOutcome, Write } from '../raft/index.ts'
 import {
   RaftNode,
   type Load,
@@ -13,6 +13,7 @@ import {
   type Term,
 } from '../raft/index.ts'
 import { type Applied, Applier } from './applier.ts'
+import { LIMITS } from './limits.ts'
 import { LogCompaction, type RetentionOptions } from './log-compaction.ts'
 import type { AmnesiaNote, Clock, Logger, PeerTransport, RaftStorage, StateStorage, Timer } from './ports.ts'
 import { type SnapshotPort, Snapshots } from './snapshots.ts'
@@ -121,6 +122,7 @@ export class NodeDriver {
         }
         for (const load of ready.loads) void this.#load(load)
         for (const peer of ready.snapshotsWanted) void this.#snapshots.send(peer)
+        if (this.#isStopped) return
       }
     } catch (error) {
       this.fail(error)
@@ -146,6 +148,7 @@ export class NodeDriver {
     this.#isStopped = true
     this.#tickTimer?.cancel()
     this.applier.stop()
+    this.#snapshots.abort()
   }
 
   #input(change: () => void): void {
@@ -191,7 +194,7 @@ export class NodeDriver {
     try {
       if (write.snapshot !== undefined) await this.#snapshots.swap(write.snapshot, this.applier)
       await this.#deps.log.append(write)
-      if (write.snapshot !== undefined) await this.#finishInstall(write.snapshot)
+      if (write.snapshot !== undefined) await this.#finishInstall()
       if (this.#isStopped) return
       for (const entry of write.entries) this.#compaction.onAppended(entry, entry.data.length)
       this.#input(() => this.raft.persisted(write.id))
@@ -200,11 +203,10 @@ export class NodeDriver {
     }
   }
 
-  async #finishInstall(snapshot: SnapshotMeta): Promise<void> {
+  async #finishInstall(): Promise<void> {
     await this.#snapshots.finishSwap()
     this.#compaction.reset()
     this.#watchState()
-    this.#listener.onInstalled(snapshot.index)
   }
 
   async #load(load: Load): Promise<void> {
@@ -225,18 +227,33 @@ export class NodeDriver {
 
   #compactLog(): void {
     if (!this.isActive) return
-    const floor = Math.min(this.#deps.states.current.persisted.index, this.#snapshots.neededFrom)
-    const target = this.#compaction.target(floor)
-    if (target !== undefined)
-      this.#deps.log.compactTo({ index: target.index, term: target.term, confState: this.raft.confState })
+    const { log, states, logRetention } = this.#deps
+    try {
+      const isHeldTooLong = log.sizeBytes > logRetention.retainBytes + LIMITS.logHeldBytesMax
+      const neededFrom = isHeldTooLong ? Infinity : this.#snapshots.neededFrom()
+      const target = this.#compaction.target(Math.min(states.current.persisted.index, neededFrom))
+      if (target !== undefined)
+        log.compactTo({ index: target.index, term: target.term, confState: this.raft.confState })
+    } catch (error) {
+      this.fail(error)
+    }
   }
 
   #snapshotPort(): SnapshotPort {
     const { raft } = this
+    const { clock } = this.#deps
     return {
       get term() {
         return raft.term
       },
+      get nowMs() {
+        return clock.now()
+      },
+      get lastIndex() {
+        return raft.lastIndex
+      },
+      matchIndex: (peer) => raft.status().peers.find(({ id }) => id === peer)?.matchIndex,
+      onSwapped: (index) => this.#listener.onInstalled(index),
       offer: (from, term, snapshot) => {
         if (!this.isActive) return false
         let outcome: StepOutcome | undefined

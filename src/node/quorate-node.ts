@@ -93,7 +93,7 @@ export class QuorateNode implements NodeFacade {
   #leaderName: string | undefined
   #sweeps = 0
   #sweepTimer: Timer | undefined
-  #isClosing = false
+  #closing: Promise<void> | undefined
 
   /** Recovers from what the ports hold. Nothing runs before `start`. Rejects when log and state cannot be reconciled. */
   static async open(options: NodeOptions, ports: NodePorts): Promise<QuorateNode> {
@@ -186,6 +186,7 @@ export class QuorateNode implements NodeFacade {
       }),
     )
     await this.#space.start((level) => this.#driver.raft.reportSpaceLow(level !== 'enough'))
+    if (this.#closing !== undefined) return
     this.#scheduleSweep()
     void this.#register()
   }
@@ -249,15 +250,19 @@ export class QuorateNode implements NodeFacade {
       leader: raft.leaderId === undefined ? 'no leader is known' : 'ok',
       state: this.#stateCheck(raft.commitIndex - applier.appliedIndex),
       disk: this.#space.level === 'enough' ? 'ok' : 'free space is below the reserve',
-      shutdown: this.#isClosing ? 'this node is shutting down' : 'ok',
+      shutdown: this.#closing !== undefined ? 'this node is shutting down' : 'ok',
     }
     return { ok: Object.values(checks).every((check) => check === 'ok'), checks }
   }
 
   /** Hands leadership over, answers what is in flight, makes the state durable, closes everything. */
-  async close(graceMs = 5_000): Promise<void> {
+  close(graceMs = 5_000): Promise<void> {
+    this.#closing ??= this.#close(graceMs)
+    return this.#closing
+  }
+
+  async #close(graceMs: number): Promise<void> {
     const { clock, transport, states, log, logger } = this.#ports
-    this.#isClosing = true
     this.#writes.close()
     this.#reads.close()
     const deadlineMs = clock.now() + graceMs
@@ -265,19 +270,22 @@ export class QuorateNode implements NodeFacade {
       await this.#control
         .transferLeadership(undefined)
         .catch((error: unknown) =>
-          logger.info({ error: String(error) }, 'leadership could not be handed over before stopping'),
+          logger.info({}, `leadership could not be handed over before stopping: ${reasonOf(error)}`),
         )
     }
-    while (this.#writes.outstandingCount > 0 && clock.now() < deadlineMs && this.#driver.isActive)
-      await this.#pause(TICK_MS)
+    const isBusy = (): boolean => this.#writes.outstandingCount + this.#reads.waitingCount > 0
+    while (isBusy() && clock.now() < deadlineMs && this.#driver.isActive) await this.#pause(TICK_MS)
     this.#space.stop()
     this.#sweepTimer?.cancel()
     await this.#driver.stop()
     this.#writes.abort()
     this.#reads.abort()
-    await transport.close()
-    await states.current.close()
-    await log.close()
+    // Each is closed even if one before it fails: what is left open holds files and ports.
+    const failures: unknown[] = []
+    for (const part of [transport, states.current, log]) {
+      await part.close().catch((error: unknown) => void failures.push(error))
+    }
+    if (failures.length > 0) throw failures[0]
   }
 
   #stateCheck(backlog: number): string {
@@ -295,7 +303,7 @@ export class QuorateNode implements NodeFacade {
   /** Asks until a majority of the others vouches for this node's incarnation; only then does it take part. */
   async #register(): Promise<void> {
     try {
-      while (!this.#isClosing) {
+      while (this.#closing === undefined) {
         const answer = await this.#registration.ask()
         if (answer === 'registered') return this.#driver.activate()
         if (answer === 'refused') return this.#driver.fail(lostData())
@@ -384,3 +392,5 @@ export class QuorateNode implements NodeFacade {
     return spaceRefusal(command, this.#space.level, !raft.hasQuorumSpace)
   }
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

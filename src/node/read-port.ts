@@ -28,12 +28,16 @@ export function readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }
     get canServe() {
       return driver.raft.standing !== 'stateless'
     },
-    /** A leader confirmed within an election timeout cannot have been replaced (§4.2.3, §6.4.1): it is current. */
+    /**
+     * A leader confirmed within an election timeout cannot have been replaced (§4.2.3, §6.4.1), unless it has told another to
+     * take over: it is current.
+     */
     stalenessMs: () => {
       const freshMs = freshAtMs()
       if (freshMs === undefined) return undefined
       const ageMs = Math.ceil(clock.now() - freshMs)
-      return driver.raft.isLeader && ageMs < electionTimeoutMs ? 0 : ageMs
+      const { isLeader, isTransferring } = driver.raft
+      return isLeader && !isTransferring && ageMs < electionTimeoutMs ? 0 : ageMs
     },
     get: (key) => states.current.get(key),
     fail: (error) => driver.fail(error),

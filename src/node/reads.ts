@@ -43,6 +43,8 @@ interface Round {
 
 /** A follower's question or the leader's answer may be lost: ask again after this long. */
 const ROUND_RETRY_MS = 500
+/** Confirmed rounds kept only to learn how fresh the state is, while apply is behind; as many as come in 16 seconds. */
+const IDLE_ROUNDS_MAX = 64
 
 export class Reads {
   readonly #clock: Clock
@@ -66,6 +68,11 @@ export class Reads {
     this.#port = port
   }
 
+  /** Reads accepted and not yet answered. */
+  get waitingCount(): number {
+    return this.#waiting.size
+  }
+
   /** The moment as of which this node's state is known to have been current. Clock milliseconds. */
   get freshAtMs(): number | undefined {
     return this.#freshAtMs
@@ -86,6 +93,7 @@ export class Reads {
       done,
     }
     if (options.consistency === 'linearizable') {
+      if (!this.#port.canServe) return done(notReady())
       this.#waiting.add(read)
       this.#join(read)
     } else if (options.minRevision !== undefined && options.minRevision > this.#port.revision) {
@@ -155,12 +163,19 @@ export class Reads {
     for (const read of this.#joining) if (now >= read.heldUntilMs) this.#resolve(read, noLeader())
     this.#joining = this.#joining.filter((read) => !read.isDone)
     this.#awaitingRevision = this.#awaitingRevision.filter((read) => !read.isDone)
+    this.#forgetIdleRounds()
     for (const [id, round] of this.#rounds) {
       if (now - round.askedAtMs < ROUND_RETRY_MS) continue
       this.#rounds.delete(id)
       this.#rejoin(round.reads)
     }
     this.retry()
+  }
+
+  /** While apply stands still, rounds go on being confirmed: those whose readers have given up must not pile up. */
+  #forgetIdleRounds(): void {
+    let idle = 0
+    this.#confirmed = this.#confirmed.filter(({ reads }) => reads.some(isReaderWaiting) || ++idle <= IDLE_ROUNDS_MAX)
   }
 
   close(): void {
@@ -215,7 +230,7 @@ export class Reads {
     if (read.isDone) return
     if (read.key === undefined) return this.#resolve(read, { entry: undefined, revision: 0, stalenessMs: undefined })
     if (!this.#port.canServe) {
-      return this.#resolve(read, new QuorateError('NOT_READY', 'This node has no usable state yet; ask another node.'))
+      return this.#resolve(read, notReady())
     }
     const stalenessMs = read.options.consistency === 'stale' ? this.#port.stalenessMs() : undefined
     const { maxStaleMs } = read.options
@@ -255,6 +270,8 @@ export class Reads {
   }
 }
 
+const isReaderWaiting = (read: PendingRead): boolean => read.key !== undefined && !read.isDone
+
 /** A read of nothing, served with its round: tells that the state was current when the round was asked for. */
 function freshness(askedAtMs: number, note: (askedAtMs: number) => void): PendingRead {
   const options: ReadOptions = {
@@ -272,6 +289,9 @@ function toEntry(record: Found): KeyEntry | undefined {
   const { key, value, contentType, createRevision, version, lease } = record
   return { key, value, contentType, createRevision, modRevision: record.at.revision, version, lease }
 }
+
+const notReady = (): QuorateError =>
+  new QuorateError('NOT_READY', 'This node has no usable state yet; ask another node.')
 
 const shuttingDown = (): QuorateError =>
   new QuorateError('SHUTTING_DOWN', 'This node is shutting down; retry on another.', { outcome: 'not-applied' })

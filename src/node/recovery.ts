@@ -22,6 +22,12 @@ export function recover(log: RaftStorage, states: StateStorage, isAmnesiac: bool
 
   if (holds(log, applied)) {
     const isStateless = applied.index < tail.prev.index
+    if (isStateless && isAmnesiac) {
+      throw new Error(
+        `the log has lost entries that this node acknowledged, and its state at ${applied.index} is older than the log, which ` +
+          `begins after ${tail.prev.index}: nothing here can be trusted. Restore this data directory, or replace this member`,
+      )
+    }
     const standing: Standing = isStateless ? 'stateless' : isAmnesiac ? 'amnesiac' : 'full'
     if (isStateless) {
       logger.error(

@@ -9,10 +9,30 @@ import type { Logger, PeerTransport, ReceivedSnapshot, StateStorage } from './po
 /** What the snapshots need of the driver. */
 export interface SnapshotPort {
   readonly term: Term
+  readonly nowMs: number
+  /** The last entry of our log. */
+  readonly lastIndex: LogIndex
+  /** How much of our log the peer is known to hold; undefined when this node does not lead. */
+  matchIndex(peer: NodeId): LogIndex | undefined
   /** Tells the core that a verified state is here; false when it has no use for it. */
   offer(from: NodeId, term: Term, meta: SnapshotMeta): boolean
   reportSent(peer: NodeId, outcome: 'installed' | 'failed'): void
+  /** The received state is the current one from this moment on. */
+  onSwapped(index: LogIndex): void
 }
+
+/** A peer that has our state and now needs the entries after it. */
+interface CatchUp {
+  /** What it is known to hold. */
+  index: LogIndex
+  /** Once it holds this, it is as good as any other peer. */
+  readonly target: LogIndex
+  /** Without progress it is given up then. */
+  giveUpAtMs: number
+}
+
+/** A peer that makes no progress for this long loses its claim on the log. Milliseconds. */
+const CATCH_UP_PATIENCE_MS = 30_000
 
 /** A verified state that waits for the core to order the swap. */
 interface Incoming {
@@ -27,6 +47,7 @@ export class Snapshots {
   readonly #log: Logger
   /** Peers that a state is being streamed to, and the index they will continue from. */
   readonly #sending = new Map<NodeId, LogIndex>()
+  readonly #catchingUp = new Map<NodeId, CatchUp>()
   #isReceiving = false
   #incoming: Incoming | undefined
 
@@ -37,9 +58,27 @@ export class Snapshots {
     this.#log = log
   }
 
-  /** The lowest index that a peer in transfer will continue after: the log must keep what follows it. */
-  get neededFrom(): LogIndex {
-    return Math.min(...this.#sending.values(), Infinity)
+  /**
+   * The lowest index that a peer in transfer, or one that has just got its state, will continue after: the log must keep what
+   * follows it, or what was written during a long transfer would be gone before the peer asks, and it got states for ever.
+   */
+  neededFrom(): LogIndex {
+    let index = Math.min(...this.#sending.values(), Infinity)
+    for (const [peer, catchUp] of this.#catchingUp) {
+      if (this.#isCaughtUp(peer, catchUp)) this.#catchingUp.delete(peer)
+      else index = Math.min(index, catchUp.index)
+    }
+    return index
+  }
+
+  #isCaughtUp(peer: NodeId, catchUp: CatchUp): boolean {
+    const index = this.#port.matchIndex(peer)
+    if (index === undefined || index >= catchUp.target) return true
+    if (index > catchUp.index) {
+      catchUp.index = index
+      catchUp.giveUpAtMs = this.#port.nowMs + CATCH_UP_PATIENCE_MS
+    }
+    return this.#port.nowMs >= catchUp.giveUpAtMs
   }
 
   async send(peer: NodeId): Promise<void> {
@@ -54,7 +93,10 @@ export class Snapshots {
       } finally {
         await snapshot.close()
       }
-      this.#log.info({ peer, index: this.#sending.get(peer) }, 'the peer has the state')
+      const index = snapshot.meta.index
+      const giveUpAtMs = this.#port.nowMs + CATCH_UP_PATIENCE_MS
+      this.#catchingUp.set(peer, { index, target: this.#port.lastIndex, giveUpAtMs })
+      this.#log.info({ peer, index }, 'the peer has the state')
       this.#port.reportSent(peer, 'installed')
     } catch (error) {
       this.#log.warn({ peer, error: String(error) }, 'streaming the state failed; it will be tried again')
@@ -72,6 +114,7 @@ export class Snapshots {
       this.#log.info({ from, term }, 'receiving a state')
       const snapshot = await this.#verified(chunks)
       const settled = deferred<void>()
+      settled.promise.catch(() => {}) // Nobody waits for it when the state is discarded.
       this.#incoming = { snapshot, settled }
       if (this.#port.offer(from, term, snapshot.meta)) await settled.promise
       else await this.#discard()
@@ -91,6 +134,12 @@ export class Snapshots {
     await this.#storage.current.drain()
     const store = await this.#storage.install(incoming.snapshot)
     applier.resume(store)
+    this.#port.onSwapped(meta.index)
+  }
+
+  /** The node stops: a state that still waits for its swap will not get it. */
+  abort(): void {
+    this.#incoming?.settled.reject(new Error('this node is stopping'))
   }
 
   /** The log's marker is durable. */

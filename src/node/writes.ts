@@ -234,8 +234,11 @@ export class Writes {
     if (code === 'NO_LEADER') return this.#requeue(submission)
     const error = new QuorateError(isErrorCode(code) ? code : 'INTERNAL', detail, { outcome: 'not-applied' })
     if (code !== 'NO_SPACE') return this.#fail(submission, error)
-    // The leader refuses a whole group because something in it adds data; what does not may go on by itself.
-    for (const write of submission.writes) if (write.command.op === 'put') this.#resolve(write, error)
+    // The leader refuses a whole group because something in it adds data; what does not may go on by itself. With nothing in
+    // it that does, space is too short for deletes as well.
+    const adding = submission.writes.filter((write) => write.command.op === 'put')
+    if (adding.length === 0) return this.#fail(submission, error)
+    for (const write of adding) this.#resolve(write, error)
     this.#requeue(submission)
   }
 

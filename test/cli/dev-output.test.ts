@@ -30,9 +30,10 @@ describe('lines of a node', () => {
   })
 })
 
-const banner = (nodes: number, basePort = 7700): string =>
+const banner = (nodes: number, basePort = 7700, upCount = nodes): string =>
   bannerText({
     nodes: planNodes({ nodes, basePort, dataDir: './data', logLevel: 'info' }),
+    upCount,
     leader: 'n2',
     dataDir: './data',
     command: 'quorate',
@@ -53,6 +54,10 @@ Try:
   quorate status
 
 `)
+  })
+
+  it('says when some nodes are missing', () => {
+    expect(banner(3, 7700, 2)).toContain('Quorate is ready: 2 of 3 nodes are up, n2 leads.')
   })
 
   it('names the endpoints where they are not the default ones', () => {

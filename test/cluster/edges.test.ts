@@ -358,3 +358,17 @@ describe.skipIf(NO_CURL !== undefined)('refusals, through curl', () => {
     expect((await get(leader, 'form')).headers['content-type']).toBe('application/octet-stream')
   })
 })
+
+describe('handing leadership over', () => {
+  it('E18: is not called done when nobody can take over', async () => {
+    const lonely = await RealCluster.start()
+    try {
+      const last = await lonely.leader()
+      await Promise.all(lonely.nodes.filter((node) => node !== last).map((node) => node.stop('SIGKILL')))
+      const answer = await last.http('POST', '/v1/leader/transfer')
+      expect([answer.status, problemOf(answer)]).toMatchObject([409, { code: 'CONFLICT', outcome: 'not-applied' }])
+    } finally {
+      await lonely.close()
+    }
+  })
+})

@@ -6,6 +6,7 @@ import { checkHistory } from './checker.ts'
 import { generateHistory } from './generate.ts'
 import type { Operation } from './history.ts'
 import { quorateModel } from './models/quorate.ts'
+import { revisionMade } from './models/quorate-types.ts'
 import type { QuorateInput, QuorateOutput } from './models/quorate-types.ts'
 import { registerModel } from './models/register.ts'
 import type { RegisterInput, RegisterOutput } from './models/register.ts'
@@ -56,7 +57,7 @@ function registerHistory(prng: Prng): Operation<RegisterInput, RegisterOutput>[]
     operations: 7,
     executor: { execute },
     input: (dice) =>
-      dice.pick([
+      dice.pick<RegisterInput>([
         { op: 'read' },
         { op: 'write', value: dice.below(3) },
         { op: 'cas', from: dice.below(3), to: dice.below(3) },
@@ -86,7 +87,7 @@ function storeHistory(prng: Prng): Operation<StringStoreInput, string | null>[] 
     input: (dice) => {
       const key = dice.pick(['a', 'b'])
       const value = dice.pick(['x', 'y', 'z'])
-      return dice.pick([
+      return dice.pick<StringStoreInput>([
         { op: 'get', key },
         { op: 'get', key },
         { op: 'put', key, value },
@@ -94,8 +95,8 @@ function storeHistory(prng: Prng): Operation<StringStoreInput, string | null>[] 
       ])
     },
     lostPercent: 15,
-    corruptPercent: 15,
-    corrupt: (output, dice) => (output === null ? null : output.slice(dice.below(2)) + dice.pick(['', 'x'])),
+    corruptPercent: 30,
+    corrupt: (output, dice) => (output === null ? null : output.slice(dice.below(2)) + dice.pick(['x', 'y'])),
   })
 }
 
@@ -162,9 +163,16 @@ const exactly = (state: StoreState, input: QuorateInput, output: QuorateOutput |
   return output === undefined || JSON.stringify(next.output) === JSON.stringify(output) ? [next.state] : []
 }
 
-/** The same, where before each operation other clients may have written other keys. */
-const amongOthers = (state: StoreState, input: QuorateInput, output: QuorateOutput | undefined): StoreState[] =>
-  [0, 1, 2, 3, 4, 5, 6].flatMap((others) => exactly({ ...state, revision: state.revision + others }, input, output))
+/** The same, where before each operation other clients may have written other keys. An answer tells how often. */
+function amongOthers(state: StoreState, input: QuorateInput, output: QuorateOutput | undefined): StoreState[] {
+  const after = (others: number): StoreState[] =>
+    others < 0 ? [] : exactly({ ...state, revision: state.revision + others }, input, output)
+  if (output?.revision === undefined) return [0, 1, 2, 3, 4, 5, 6, 7].flatMap(after)
+  return after(output.revision - state.revision - (revisionMade(output) === undefined ? 0 : 1))
+}
+
+const isExplainable = (history: readonly Operation<QuorateInput, QuorateOutput>[]): boolean =>
+  isLinearizableByBruteForce(EMPTY_STORE, exactly, history)
 
 describe('the checker and brute force agree', () => {
   test('on a register', () => {
@@ -214,5 +222,23 @@ describe('the checker and brute force agree', () => {
       (history) => checkHistory(model, history).verdict,
       (history) => isLinearizableByBruteForce(EMPTY_STORE, amongOthers, history),
     )
+  })
+
+  // The revisions couple the keys, and the checker does not search all keys together: of revisions that nobody was answered it
+  // only counts whether enough writes could have made them. So it may miss a little, but what it refuses is wrong.
+  test('on all keys of Quorate, but for a few that it misses', () => {
+    let missed = 0
+    compare(
+      'all keys',
+      (prng) => quorateHistory(prng, ['a', 'b']),
+      (history) => {
+        const { verdict } = checkHistory(quorateModel(), history)
+        if (verdict !== 'linearizable' || isExplainable(history)) return verdict
+        missed += 1
+        return 'not-linearizable'
+      },
+      isExplainable,
+    )
+    expect(missed).toBeLessThan(HISTORIES / 50)
   })
 })

@@ -3,7 +3,7 @@
 import { completedAt } from './history.ts'
 import type { Operation } from './history.ts'
 
-/** All states that an operation may lead to when so answered; without an output, whatever the answer was. */
+/** States are plain data. Gives all states that an operation may lead to when so answered; without an output, whatever the answer was. */
 export type Specification<State, Input, Output> = (
   state: State,
   input: Input,
@@ -16,8 +16,13 @@ export function isLinearizableByBruteForce<State, Input, Output>(
   operations: readonly Operation<Input, Output>[],
 ): boolean {
   const possible = operations.filter(({ outcome }) => outcome.kind !== 'not-applied')
+  /** What was tried in vain: states as text, and the operations that were left. */
+  const vain = new Set<string>()
   const explains = (state: State, rest: readonly Operation<Input, Output>[]): boolean => {
     if (rest.every(({ outcome }) => outcome.kind === 'unknown')) return true
+    const name = JSON.stringify([state, rest.map((operation) => possible.indexOf(operation))])
+    if (vain.has(name)) return false
+    vain.add(name)
     return rest.some((next) => {
       const others = rest.filter((other) => other !== next)
       if (others.some((other) => completedAt(other) < next.invokedAt)) return false

@@ -19,7 +19,7 @@ export type CheckResult<Input, Output> =
   | ({ readonly verdict: 'not-linearizable'; readonly steps: number } & Window<Input, Output>)
 
 /** Seconds of work, and some hundred megabytes for what was visited. */
-export const STEPS_MAX = 5_000_000
+export const STEPS_MAX = 10_000_000
 
 /** The first share of each part; it doubles each round. */
 const FIRST_SHARE = 1_000
@@ -41,7 +41,7 @@ export function checkHistory<State, Input, Output>(
 ): CheckResult<Input, Output> {
   const stepsMax = options.stepsMax ?? STEPS_MAX
   const possible = operations.filter(({ input, outcome }) =>
-    outcome.kind === 'unknown' ? !model.isRead(input) : outcome.kind === 'completed',
+    outcome.kind === 'unknown' ? !model.isObservation(input, undefined) : outcome.kind === 'completed',
   )
   validate(possible)
   const contradiction = model.checkWhole?.(possible)
@@ -56,7 +56,7 @@ export function checkHistory<State, Input, Output>(
       search.run(Math.min(share, stepsMax - steps))
       steps += search.steps - before
       if (search.verdict !== 'impossible') continue
-      return { verdict: 'not-linearizable', steps, ...explainPart(model, name, part, search) }
+      return { verdict: 'not-linearizable', steps, ...explainPart(model, name, part, possible, search) }
     }
     open = open.filter(({ search }) => search.verdict === 'open')
     if (open.length > 0 && steps >= stepsMax) return undecided(model, open, steps)
@@ -83,10 +83,11 @@ function partsOf<State, Input, Output>(
     if (part === undefined) byName.set(name, [operation])
     else part.push(operation)
   }
+  const special = model.specialise?.(operations) ?? model
   return Array.from(byName, ([name, part]) => ({
     name,
     operations: part,
-    search: new Search(model, model.prepare?.(part) ?? part),
+    search: new Search(special, special.prepare?.(part) ?? part),
   }))
 }
 

@@ -29,27 +29,26 @@ export function explainPart<State, Input, Output>(
   model: Model<State, Input, Output>,
   part: string,
   operations: readonly Operation<Input, Output>[],
+  whole: readonly Operation<Input, Output>[],
   search: Search<State, Input, Output>,
 ): Window<Input, Output> {
-  const reduced = reduce(model, operations, search)
-  const window = byInvocation(reduced.evidence.map((at) => operations[at]!))
+  const reduced = reduce(model, operations, whole, search)
+  const { timeless } = reduced
+  const isBrief = timeless.length <= TIMELESS_SHOWN
+  const window = byInvocation([...reduced.window, ...(isBrief ? timeless : [])].map((at) => operations[at]!))
   const free = reduced.operations.filter(({ outcome }) => outcome.kind === 'unknown').length
   const place = part === '' ? '' : `, ${part}`
   const lines = [
     `Not linearizable (${model.name}${place}): ${window.length} of ${operations.length} operations show it.`,
     ...window.map((operation) => line(model, operation)),
-    ...freeWrites(free),
-    ...deadEnd(model, reduced.operations, reduced.search),
+    ...(isBrief ? [] : [`  ${timeless.length} more answers count, whenever they came.`]),
+    ...(free > 0
+      ? [`  ${free} more may have taken effect at any time after their invocation, or never: it does not help.`]
+      : []),
+    ...deadEnd(model, reduced.beginning, reduced.search),
   ]
   return { part, operations: window, explanation: lines.join('\n') }
 }
-
-const freeWrites = (count: number): string[] =>
-  count === 0
-    ? []
-    : [
-        `  ${count} other operation${count === 1 ? '' : 's'} may take effect at any time after invocation or never, and cannot help.`,
-      ]
 
 /** The longest beginning that has an order, the state it leads to, and what each operation that could come next says to it. */
 function deadEnd<State, Input, Output>(
@@ -74,7 +73,8 @@ function deadEnd<State, Input, Output>(
   ]
 }
 
-const ORDER_SHOWN = 12
+const ORDER_SHOWN = 6
+const TIMELESS_SHOWN = 8
 
 function objection<State, Input, Output>(
   model: Model<State, Input, Output>,

@@ -20,16 +20,18 @@ export interface Model<State, Input, Output> {
   /** Equal for equal states, and for no others. */
   stateKey(state: State): string | number
 
-  /** True when it never changes the state: without an answer it says nothing. */
-  isRead(input: Input): boolean
+  /** True when, so answered, it leaves every state as it is (a read, a refusal). Without an output: whatever the answer. */
+  isObservation(input: Input, output: Output | undefined): boolean
 
   /** Names the part of the object that an operation touches. Parts are independent and checked one by one. */
   partOf?(input: Input): string
+  /** The model for one history: what all parts together tell, for the search of each. */
+  specialise?(operations: readonly Operation<Input, Output>[]): Model<State, Input, Output>
   /** Rewrites the inputs of one part for the search: same operations, same order. What it adds must follow from the history. */
   prepare?(operations: readonly Operation<Input, Output>[]): readonly Operation<Input, Output>[]
   /** Operations of unknown outcome with equal names are interchangeable, so the search takes the oldest first. */
   className?(input: Input): string
-  /** Where in the order of its part an operation must come, when its answer tells: lower ones come first. */
+  /** Where in the order of its part an operation must come, when its answer tells: lower ones first, equal ones in any order. */
   position?(input: Input, output: Output | undefined): number | undefined
   /** What couples the parts, checked without a search. */
   checkWhole?(operations: readonly Operation<Input, Output>[]): Contradiction<Input, Output> | undefined

@@ -6,33 +6,34 @@ import type { QuorateEntry, QuorateInput, QuorateOutput } from './models/quorate
 
 export interface StoreState {
   readonly revision: number
-  readonly entries: ReadonlyMap<string, QuorateEntry>
+  /** Plain data; made only here, from keys that are no names of `Object.prototype`. */
+  readonly entries: Readonly<Record<string, QuorateEntry>>
 }
 
-export const EMPTY_STORE: StoreState = { revision: 1, entries: new Map() }
+export const EMPTY_STORE: StoreState = { revision: 1, entries: {} }
 
 export function executeOnStore(state: StoreState, input: QuorateInput): { state: StoreState; output: QuorateOutput } {
-  const entry = state.entries.get(input.key)
+  const entry = state.entries[input.key]
   const { revision } = state
   if (input.op === 'get') return { state, output: { kind: 'got', entry, revision } }
   const currentRevision = entry?.modRevision ?? 0
   if (!isMet(input.condition, currentRevision)) {
     return { state, output: { kind: 'precondition-failed', currentRevision, revision } }
   }
-  const entries = new Map(state.entries)
   const next = revision + 1
   if (input.op === 'delete') {
     if (entry === undefined) return { state, output: { kind: 'deleted', count: 0, revision } }
-    entries.delete(input.key)
+    const { [input.key]: _gone, ...entries } = state.entries
     return { state: { revision: next, entries }, output: { kind: 'deleted', count: 1, revision: next } }
   }
-  entries.set(input.key, {
+  const replaced: QuorateEntry = {
     value: input.value ?? '',
     contentType: input.contentType,
     createRevision: entry?.createRevision ?? next,
     modRevision: next,
     version: (entry?.version ?? 0) + 1,
-  })
+  }
+  const entries = { ...state.entries, [input.key]: replaced }
   return { state: { revision: next, entries }, output: { kind: 'put', revision: next, isCreated: entry === undefined } }
 }
 

@@ -7,6 +7,7 @@ import type { Operation } from './history.ts'
 import type { Model } from './model.ts'
 import { Timeline } from './timeline.ts'
 import { Transitions } from './transitions.ts'
+import { UnknownClasses } from './unknown-classes.ts'
 
 export type SearchVerdict = 'found' | 'impossible' | 'open'
 
@@ -21,7 +22,7 @@ export interface Attempt<State> {
  * A candidate for the next place in the order is every operation that is not placed and was invoked before the first
  * completion of one that is not placed. Completed candidates are tried first, those of unknown outcome only where they are not
  * enough. Four reductions, each of which loses no order worth having:
- * - a completed candidate that leaves the state as it is is placed at once: wherever else it might go, here does no harm;
+ * - a completed observation that agrees with the state is placed at once: wherever else it might go, here does no harm;
  * - one of unknown outcome that would have no effect is not placed: it is free to have none;
  * - of interchangeable ones of unknown outcome, the oldest goes first;
  * - operations whose answers tell their position go in that order.
@@ -33,10 +34,13 @@ export class Search<State, Input, Output> {
   readonly #completed: number
   readonly #timeline: Timeline
   readonly #transitions: Transitions<State, Input, Output>
-  /** For each operation of unknown outcome its older twin, or -1. */
-  readonly #twins: Int32Array
-  /** The rank among the operations whose position is known, or -1. */
+  readonly #classes: UnknownClasses
+  /** The rank of an operation's position among all known ones, or -1. Equal positions have one rank. */
   readonly #ranks: Int32Array
+  /** How many operations of each rank are not placed. */
+  readonly #unplaced: Int32Array
+  /** For each completed operation 1 if it is an observation. */
+  readonly #observations: Uint8Array
   readonly #visited: ConfigurationSet
   readonly #bits: Int32Array
   readonly #unknownWord: number
@@ -49,7 +53,7 @@ export class Search<State, Input, Output> {
   #placed = 0
   #nextRank = 0
   #state: number
-  /** The node that is looked at next, or, once the boundary has been reached, the operation of unknown outcome. */
+  /** The node that is looked at next, or, once the boundary has been reached, the class of unknown outcome. */
   #cursor: number
   #boundary = -1
   #verdict: SearchVerdict = 'open'
@@ -66,8 +70,15 @@ export class Search<State, Input, Output> {
     this.#completed = completed.length
     this.#timeline = new Timeline(this.#operations.slice(0, this.#completed))
     this.#transitions = new Transitions(model, this.#operations)
-    this.#twins = olderTwins(model, this.#operations, this.#completed)
     this.#ranks = ranks(model, this.#operations)
+    const unknown = this.#operations.slice(this.#completed)
+    const names = unknown.map(({ input }, at) => model.className?.(input) ?? String(at))
+    this.#classes = new UnknownClasses(names, this.#completed, this.#ranks)
+    this.#unplaced = new Int32Array(operations.length + 1)
+    for (const rank of this.#ranks) if (rank !== -1) this.#unplaced[rank] = this.#unplaced[rank]! + 1
+    this.#observations = Uint8Array.from(this.#operations, (operation) =>
+      model.isObservation(operation.input, outputOf(operation)) ? 1 : 0,
+    )
     const count = operations.length
     this.#unknownWord = Math.ceil(this.#completed / 32)
     this.#bits = new Int32Array(this.#unknownWord + Math.ceil((count - this.#completed) / 32))
@@ -111,26 +122,25 @@ export class Search<State, Input, Output> {
     if ((node & 1) === 1) {
       // The first completion: its operation must have its place before anything invoked later.
       this.#boundary = node
-      this.#cursor = this.#completed
+      this.#cursor = 0
       return
     }
     const operation = node >> 1
     const state = this.#stateAfter(operation)
-    const isForced = state === this.#state
+    const isForced = this.#isForced(operation, state)
     if (state !== -1 && this.#place(operation, state)) return
     if (isForced) this.#backtrack()
     else this.#cursor = this.#timeline.next(node)
   }
 
   #tryUnknown(): void {
-    const operation = this.#cursor
-    if (operation === this.#operations.length) return this.#backtrack()
-    if (this.#operations[operation]!.invokedAt > this.#timeline.moment(this.#boundary)) return this.#backtrack()
-    if (!this.#has(operation) && this.#twinIsPlaced(operation)) {
-      const state = this.#stateAfter(operation)
-      if (state !== -1 && state !== this.#state && this.#place(operation, state)) return
-    }
+    if (this.#cursor === this.#classes.count) return this.#backtrack()
+    const operation = this.#classes.candidate(this.#cursor, this.#nextRank)
     this.#cursor += 1
+    if (operation === -1) return
+    if (this.#operations[operation]!.invokedAt > this.#timeline.moment(this.#boundary)) return
+    const state = this.#stateAfter(operation)
+    if (state !== -1 && state !== this.#state) this.#place(operation, state)
   }
 
   /** The state after the operation, or -1 when it cannot come next. */
@@ -151,11 +161,13 @@ export class Search<State, Input, Output> {
     this.#stackBoundaries[this.#depth] = this.#boundary
     this.#depth += 1
     this.#state = state
-    if (this.#ranks[operation] !== -1) this.#nextRank += 1
+    this.#rank(operation)
     if (operation < this.#completed) {
       this.#timeline.remove(operation)
       this.#placed += 1
       this.#remember()
+    } else {
+      this.#classes.take(operation)
     }
     this.#cursor = this.#timeline.next(this.#timeline.end)
     this.#boundary = -1
@@ -172,20 +184,41 @@ export class Search<State, Input, Output> {
       }
       this.#depth -= 1
       const operation = this.#stackOperations[this.#depth]!
-      // Only a forced placement leaves the state as it is.
-      const isForced = this.#state === this.#stackStates[this.#depth]
+      const isForced = this.#isForced(operation, this.#stackStates[this.#depth]!)
       this.#state = this.#stackStates[this.#depth]!
       this.#flip(operation)
-      if (this.#ranks[operation] !== -1) this.#nextRank -= 1
+      this.#unrank(operation)
       if (operation < this.#completed) {
         this.#timeline.restore(operation)
         this.#placed -= 1
+      } else {
+        this.#classes.putBack(operation)
       }
       if (isForced) continue
       this.#boundary = this.#stackBoundaries[this.#depth]!
-      this.#cursor = operation < this.#completed ? this.#timeline.next(operation * 2) : operation + 1
+      this.#cursor = operation < this.#completed ? this.#timeline.next(operation * 2) : this.#classes.of(operation) + 1
       return
     }
+  }
+
+  /** An observation that leaves this state as it is. */
+  #isForced(operation: number, state: number): boolean {
+    return state === this.#state && this.#observations[operation] === 1
+  }
+
+  #rank(operation: number): void {
+    const rank = this.#ranks[operation]!
+    if (rank === -1) return
+    const left = this.#unplaced[rank]! - 1
+    this.#unplaced[rank] = left
+    if (left === 0) this.#nextRank = rank + 1
+  }
+
+  #unrank(operation: number): void {
+    const rank = this.#ranks[operation]!
+    if (rank === -1) return
+    this.#unplaced[rank] = this.#unplaced[rank]! + 1
+    this.#nextRank = rank
   }
 
   #remember(): void {
@@ -193,11 +226,6 @@ export class Search<State, Input, Output> {
     this.#best.placed = this.#placed
     this.#best.state = this.#state
     this.#best.order = this.#stackOperations.slice(0, this.#depth)
-  }
-
-  #twinIsPlaced(operation: number): boolean {
-    const twin = this.#twins[operation - this.#completed]!
-    return twin === -1 || this.#has(twin)
   }
 
   #word(operation: number): number {
@@ -208,30 +236,10 @@ export class Search<State, Input, Output> {
     return 1 << (operation < this.#completed ? operation & 31 : (operation - this.#completed) & 31)
   }
 
-  #has(operation: number): boolean {
-    return (this.#bits[this.#word(operation)]! & this.#bit(operation)) !== 0
-  }
-
   #flip(operation: number): void {
     const word = this.#word(operation)
     this.#bits[word] = this.#bits[word]! ^ this.#bit(operation)
   }
-}
-
-function olderTwins<State, Input, Output>(
-  model: Model<State, Input, Output>,
-  operations: readonly Operation<Input, Output>[],
-  from: number,
-): Int32Array {
-  const twins = new Int32Array(operations.length - from).fill(-1)
-  if (model.className === undefined) return twins
-  const youngest = new Map<string, number>()
-  for (let at = from; at < operations.length; at++) {
-    const name = model.className(operations[at]!.input)
-    twins[at - from] = youngest.get(name) ?? -1
-    youngest.set(name, at)
-  }
-  return twins
 }
 
 function ranks<State, Input, Output>(
@@ -242,6 +250,13 @@ function ranks<State, Input, Output>(
   const known = positions.flatMap((position, at) => (position === undefined ? [] : [at]))
   known.sort((a, b) => present(positions[a], 'a position') - present(positions[b], 'a position'))
   const result = new Int32Array(operations.length).fill(-1)
-  known.forEach((at, rank) => (result[at] = rank))
+  let rank = -1
+  let last = -Infinity
+  for (const at of known) {
+    const position = present(positions[at], 'a position')
+    if (position > last) rank += 1
+    last = position
+    result[at] = rank
+  }
   return result
 }

@@ -98,6 +98,38 @@ describe('the read path', () => {
     bench = new Bench()
   })
 
+  it('answers NOT_READY at once where there is no usable state, whatever the consistency', () => {
+    bench.canServe = false
+    expect(codeOf(bench.read())).toBe('NOT_READY not-applied')
+    expect(codeOf(bench.read({ consistency: 'stale' }))).toBe('NOT_READY not-applied')
+    expect(bench.asked).toEqual([])
+  })
+
+  it('learns how fresh the state is from rounds that were confirmed while apply stood still', () => {
+    for (let probe = 0; probe < 500; probe++) {
+      bench.reads.probe()
+      bench.reads.onConfirmed([{ id: bench.asked.at(-1)!, index: 5 + probe }])
+      bench.advance(50)
+    }
+    expect(bench.reads.freshAtMs).toBe(undefined)
+    bench.apply(5)
+    expect(bench.reads.freshAtMs).toBe(0)
+    bench.apply(1_000)
+    // The oldest are remembered, the rest was dropped: the next probe tells the same.
+    expect(bench.reads.freshAtMs).toBeLessThan(4_000)
+    bench.reads.probe()
+    bench.reads.onConfirmed([{ id: bench.asked.at(-1)!, index: 600 }])
+    expect(bench.reads.freshAtMs).toBe(25_000)
+  })
+
+  it('counts a read until it is answered', () => {
+    const read = bench.read()
+    expect(bench.reads.waitingCount).toBe(1)
+    bench.advance(5_000)
+    expect(codeOf(read)).toBe('TIMEOUT not-applied')
+    expect(bench.reads.waitingCount).toBe(0)
+  })
+
   it('all reads of a turn share one read index', () => {
     const outcomes = [bench.read(), bench.read(), bench.read()]
     bench.clock.settle()

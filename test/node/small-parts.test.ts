@@ -226,6 +226,11 @@ describe('recovery', () => {
     })
   })
 
+  it('a state older than the log, of a node whose log has lost entries before, is nothing to start with', () => {
+    const log = { prev: { term: 2, index: 9 }, terms: [2] }
+    expect(() => verdict(log, { term: 1, index: 5 }, undefined, true)).toThrow('nothing here can be trusted')
+  })
+
   it('the term is at least that of the applied entry', () => {
     expect(verdict({ prev: { term: 0, index: 0 }, terms: [], term: 1 }, { term: 4, index: 5 }).term).toBe(4)
   })

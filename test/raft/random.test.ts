@@ -11,7 +11,7 @@ import { Safety } from './support/safety.ts'
 const STEPS = 600
 const seeds =
   env['RAFT_SEED'] === undefined
-    ? Array.from({ length: Number(env['RAFT_SEEDS'] ?? 200) }, (_, at) => at + 1)
+    ? Array.from({ length: Number(env['RAFT_SEEDS'] ?? 400) }, (_, at) => at + 1)
     : [Number(env['RAFT_SEED'])]
 
 interface Run {
@@ -55,8 +55,10 @@ class Schedule {
       [prng.pick([0, 2, 8]), () => this.#holdDisk()],
       [10, () => this.#read()],
       [prng.pick([0, 2, 10]), () => this.#drop()],
-      [prng.pick([0, 3]), () => this.#duplicate()],
+      [prng.pick([0, 3, 12]), () => this.#duplicate()],
       [rare(), () => this.#crash()],
+      [prng.pick([0, 1, 3]), () => this.#crashAfterSending()],
+      [prng.pick([0, 1, 3]), () => this.#isolateLeader()],
       [4, () => this.#restart()],
       [prng.pick([1, 4]), () => this.#partition()],
       [1, () => this.cluster.heal()],
@@ -112,6 +114,7 @@ class Schedule {
       // Mostly in order, sometimes not.
       const at = this.#prng.chance(1, this.#disorder) ? this.#prng.below(network.length) : 0
       if (this.#old.length < 200) this.#old.push(network[at]!)
+      else if (this.#prng.chance(1, 4)) this.#old[this.#prng.below(200)] = network[at]!
       this.cluster.deliverAt(at)
     }
   }
@@ -159,6 +162,26 @@ class Schedule {
 
   #crash(): void {
     this.cluster.crash(this.#someone(), this.#prng.chance(1, 2))
+  }
+
+  /** The message is out; what its sender had not made durable is gone. */
+  #crashAfterSending(): void {
+    const packet = this.cluster.network.at(-1)
+    if (packet !== undefined) this.cluster.crash(packet.message.from, this.#prng.chance(1, 4))
+  }
+
+  /** A leader alone collects entries that the others will write over. */
+  #isolateLeader(): void {
+    const [leader] = this.cluster.leaders
+    if (leader === undefined) return
+    this.cluster.partition(
+      [leader.id],
+      this.cluster.ids.filter((id) => id !== leader.id),
+    )
+    for (let count = this.#prng.between(1, 4); count > 0; count--) {
+      this.#proposals++
+      this.cluster.propose(leader.id, `alone ${this.#proposals}`)
+    }
   }
 
   #restart(): void {

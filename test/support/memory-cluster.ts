@@ -4,113 +4,23 @@ import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { assert, present } from '../../src/lib/assert.ts'
-import { deferred } from '../../src/lib/deferred.ts'
-import type { Deferred } from '../../src/lib/deferred.ts'
 import { Prng } from '../../src/lib/prng.ts'
 import { recordShare } from '../../src/kv/digest.ts'
 import { initialMeta } from '../../src/kv/index.ts'
 import type { ReadAnswer, ReadOptions } from '../../src/node/facade.ts'
-import type {
-  AmnesiaNote,
-  ClusterConfiguration,
-  IncarnationRegistry,
-  Logger,
-  MemberInfo,
-} from '../../src/node/ports.ts'
+import type { ClusterConfiguration, Logger, MemberInfo, PeerTransport } from '../../src/node/ports.ts'
 import { type NodeOptions, QuorateNode } from '../../src/node/quorate-node.ts'
-import { SimulatedFileSystem } from '../../src/storage/simulated-file-system.ts'
-import { MemoryStore, openStateStorage } from '../../src/storage/state-db/index.ts'
-import { MemoryLogDisk, openMemoryRaftLog } from '../../src/storage/wal/memory-raft-log.ts'
-import { MemoryNetwork } from '../../src/transport/memory-network.ts'
+import { openStateStorage } from '../../src/storage/state-db/index.ts'
+import { openMemoryRaftLog } from '../../src/storage/wal/memory-raft-log.ts'
+import { type Delivery, MemoryNetwork } from '../../src/transport/memory-network.ts'
+import { MemberDisk, ProcessClock } from './memory-member.ts'
 import { VirtualClock } from './virtual-clock.ts'
 
 const LATENCY_MS = 1
 
-/** Holds back whatever passes while it is shut, or fails it. */
-export class Gate {
-  #shut: Deferred<void> | undefined
-  failure: Error | undefined
-  /** How many wait. */
-  waiting = 0
-
-  shut(): void {
-    this.#shut ??= deferred()
-  }
-
-  open(): void {
-    this.#shut?.resolve()
-    this.#shut = undefined
-  }
-
-  async pass(): Promise<void> {
-    if (this.#shut !== undefined) {
-      this.waiting++
-      await this.#shut.promise
-      this.waiting--
-    }
-    if (this.failure !== undefined) throw this.failure
-  }
-}
-
-class MemoryRegistry implements IncarnationRegistry {
-  readonly own: string
-  isRegistered = false
-  readonly members = new Map<string, string>()
-
-  constructor(own: string) {
-    this.own = own
-  }
-
-  markRegistered(): Promise<void> {
-    this.isRegistered = true
-    return Promise.resolve()
-  }
-
-  get(member: string): string | undefined {
-    return this.members.get(member)
-  }
-
-  record(member: string, incarnation: string): Promise<void> {
-    this.members.set(member, incarnation)
-    return Promise.resolve()
-  }
-}
-
-class MemoryAmnesiaNote implements AmnesiaNote {
-  isSet = false
-
-  set(): Promise<void> {
-    this.isSet = true
-    return Promise.resolve()
-  }
-
-  clear(): Promise<void> {
-    this.isSet = false
-    return Promise.resolve()
-  }
-}
-
-/** What a node's disk holds: it outlives the node. */
-export class MemberDisk {
-  log = new MemoryLogDisk()
-  store: MemoryStore
-  readonly fileSystem = new SimulatedFileSystem()
-  registry: MemoryRegistry
-  readonly amnesia = new MemoryAmnesiaNote()
-  freeBytes = 1e12
-  hasDirectory = false
-  readonly appends = new Gate()
-  readonly stateWork = new Gate()
-
-  constructor(number: number) {
-    this.registry = new MemoryRegistry(number.toString(16).padStart(32, '0'))
-    this.store = new MemoryStore({
-      schedule: async (_kind, work) => {
-        await this.stateWork.pass()
-        return work()
-      },
-    })
-  }
+interface Process {
+  readonly clock: ProcessClock
+  readonly transport: PeerTransport
 }
 
 export type WriteOutcome = CommandResult | QuorateError
@@ -144,6 +54,10 @@ export class MemoryCluster {
   readonly nodes = new Map<string, QuorateNode>()
   /** Why nodes stopped themselves. */
   readonly failures = new Map<string, Error>()
+  /** Deliveries that wait for `release`. */
+  isHeld: (delivery: Delivery) => boolean = () => false
+  #held: Delivery[] = []
+  readonly #processes = new Map<string, Process>()
   readonly #options: ClusterOptions
   #boots = 0
 
@@ -156,7 +70,11 @@ export class MemoryCluster {
     }))
     for (const [at, { name }] of this.members.entries()) this.disks.set(name, new MemberDisk(at + 1))
     this.network = new MemoryNetwork({
-      schedule: (delivery) => void this.clock.after(LATENCY_MS, () => delivery.deliver()),
+      schedule: (delivery) =>
+        void this.clock.after(LATENCY_MS, () => {
+          if (this.isHeld(delivery)) this.#held.push(delivery)
+          else delivery.deliver()
+        }),
       after: (delayMs, callback) => this.clock.after(delayMs, callback),
     })
   }
@@ -175,7 +93,7 @@ export class MemoryCluster {
     const self = this.#member(name)
     const disk = this.disk(name)
     const boot = ++this.#boots
-    const { clock } = this
+    const clock = new ProcessClock(this.clock)
     const logger = this.#options.logger ?? quiet
     const voters = this.members.map((member) => member.id)
     const configuration: ClusterConfiguration = {
@@ -193,40 +111,48 @@ export class MemoryCluster {
       clock,
       logger,
     })
+    const { appends } = disk
     const log = openMemoryRaftLog({
       disk: disk.log,
-      delay: (operation) => (operation === 'append' ? disk.appends.pass() : Promise.resolve()),
+      delay: async (operation) => {
+        await clock.wait(disk.latencyMs())
+        if (operation === 'append') await appends.pass()
+      },
     })
     const { registry, amnesia } = disk
     const hello = { id: self.id, name, boot, incarnation: registry.own, url: `http://${name}`, version: '0.0.0' }
-    const node = await QuorateNode.open(
-      {
-        clusterId: '00000000000000aa',
-        self,
-        members: this.members,
-        boot,
-        url: hello.url,
-        version: hello.version,
-        pid: boot,
-        heartbeatMs: 50,
-        electionTimeoutMs: 300,
-        logRetention: this.#options.logRetention ?? { retainBytes: 1e9, retainEntries: 1e9 },
-        historyRetention: { ageMs: 3_600_000, revisions: 1e6, bytes: 1e9 },
-        spaceReserveBytes: 1_000,
-      },
-      {
-        clock,
-        prng: new Prng(`${this.#options.seed ?? 1}/${name}/${boot}`),
-        log,
-        states,
-        transport: this.network.transport(hello),
-        registry,
-        amnesia,
-        diskSpace: { freeBytes: () => Promise.resolve(disk.freeBytes) },
-        logger,
-      },
+    const transport = this.network.transport(hello)
+    const node = await this.settled(
+      QuorateNode.open(
+        {
+          clusterId: '00000000000000aa',
+          self,
+          members: this.members,
+          boot,
+          url: hello.url,
+          version: hello.version,
+          pid: boot,
+          heartbeatMs: 50,
+          electionTimeoutMs: 300,
+          logRetention: this.#options.logRetention ?? { retainBytes: 1e9, retainEntries: 1e9 },
+          historyRetention: { ageMs: 3_600_000, revisions: 1e6, bytes: 1e9 },
+          spaceReserveBytes: 1_000,
+        },
+        {
+          clock,
+          prng: new Prng(`${this.#options.seed ?? 1}/${name}/${boot}`),
+          log,
+          states,
+          transport,
+          registry,
+          amnesia,
+          diskSpace: { freeBytes: () => Promise.resolve(disk.freeBytes) },
+          logger,
+        },
+      ),
     )
     this.nodes.set(name, node)
+    this.#processes.set(name, { clock, transport })
     void node.failed.then((error) => this.failures.set(name, error))
     return node
   }
@@ -244,12 +170,27 @@ export class MemoryCluster {
     await this.settled(node.close())
   }
 
+  /** Kills a node: nothing it has begun completes, and nobody is told. */
+  crash(name: string): void {
+    const { clock, transport } = present(this.#processes.get(name), `a process of ${name}`)
+    this.nodes.delete(name)
+    clock.isDead = true
+    void transport.close()
+    this.disk(name).crash()
+  }
+
   node(name: string): QuorateNode {
     return present(this.nodes.get(name), `a running node ${name}`)
   }
 
   disk(name: string): MemberDisk {
     return present(this.disks.get(name), `a disk of ${name}`)
+  }
+
+  /** The member's directory is lost; it gets a fresh one, with another incarnation. */
+  replaceDisk(name: string): void {
+    assert(!this.nodes.has(name), `${name} runs`)
+    this.disks.set(name, new MemberDisk(0xff00 + ++this.#boots))
   }
 
   /** The one that all running nodes follow. */
@@ -274,6 +215,20 @@ export class MemoryCluster {
 
   isolate(name: string): void {
     for (const other of this.members) if (other.name !== name) this.cut(name, other.name)
+  }
+
+  /** Delivers what was held, and holds nothing more. */
+  release(): void {
+    this.isHeld = () => false
+    for (const delivery of this.#held.splice(0)) delivery.deliver()
+  }
+
+  get heldCount(): number {
+    return this.#held.length
+  }
+
+  idOf(name: string): string {
+    return this.#member(name).id
   }
 
   rejoin(name: string): void {
@@ -358,7 +313,7 @@ export class MemoryCluster {
       disk.appends.open()
       disk.stateWork.open()
     }
-    for (const name of [...this.nodes.keys()]) await this.stop(name)
+    for (const name of this.nodes.keys()) await this.stop(name)
   }
 
   #member(name: string): MemberInfo {

@@ -17,6 +17,11 @@ export class VirtualClock implements Clock {
     return this.#nowMs
   }
 
+  /** Timers that are set. */
+  get timerCount(): number {
+    return this.#timers.length
+  }
+
   after(delayMs: number, callback: () => void): Timer {
     const timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
     this.#timers.push(timer)

@@ -14,7 +14,7 @@ export function applyPatch(text: string, { file, find, replace }: Patch): string
 /** A plugin that does nothing unless a bug is asked for. */
 export function plantBug(id: string | undefined = env['QUORATE_ZOO']): Plugin {
   const bug = BUGS.find((candidate) => candidate.id === id)
-  if (id !== undefined && bug === undefined) throw new Error(`there is no bug ${id} in the zoo`)
+  if (id !== undefined && id !== '' && bug === undefined) throw new Error(`there is no bug ${id} in the zoo`)
   return {
     name: 'plant-bug',
     enforce: 'pre',

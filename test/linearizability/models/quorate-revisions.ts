@@ -31,7 +31,7 @@ export function checkRevisions(operations: readonly QuorateOperation[], options:
   return (
     checkUnique(placed, changes) ??
     checkShown(placed, changes) ??
-    checkNewest(placed, operations) ??
+    checkNewest(placed, changes, operations) ??
     checkRealTime(placed) ??
     (options.isComplete ? checkGaps(placed, changes, operations, options.initialRevision) : undefined)
   )
@@ -90,7 +90,11 @@ function checkShown(placed: readonly Placed[], changes: ReadonlyMap<number, Quor
 }
 
 /** An answer from the state at revision r shows the key's newest change up to r. */
-function checkNewest(placed: readonly Placed[], operations: readonly QuorateOperation[]): Finding {
+function checkNewest(
+  placed: readonly Placed[],
+  changes: ReadonlyMap<number, QuorateOperation>,
+  operations: readonly QuorateOperation[],
+): Finding {
   const byKey = new Map<string, Placed[]>()
   for (const item of placed) {
     const { key } = item.operation.input
@@ -106,8 +110,9 @@ function checkNewest(placed: readonly Placed[], operations: readonly QuorateOper
     let newest: QuorateOperation | undefined
     for (const { operation, most } of items) {
       const change = changeOf(operation)
-      if (change === undefined && most !== Infinity && newest !== undefined) {
-        const finding = staleFinding(newest, operation, deletable.has(key))
+      const before = newest
+      if (change === undefined && most !== Infinity && before !== undefined) {
+        const finding = staleFinding(before, operation, () => deletable.has(key) && hasGap(changes, before, most >> 1))
         if (finding !== undefined) return finding
       }
       if (change !== undefined) newest = operation
@@ -119,12 +124,18 @@ function checkNewest(placed: readonly Placed[], operations: readonly QuorateOper
 const isUnansweredDelete = ({ input, outcome }: QuorateOperation): boolean =>
   input.op === 'delete' && outcome.kind === 'unknown'
 
+/** Whether a revision between a change and a later state is not known to be somebody's. */
+function hasGap(changes: ReadonlyMap<number, QuorateOperation>, after: QuorateOperation, until: number): boolean {
+  for (let revision = (changeOf(after) ?? 0) + 1; revision <= until; revision++) if (!changes.has(revision)) return true
+  return false
+}
+
 /** An absent key shows no revision; it contradicts a put only if no unanswered delete can have come between. */
-function staleFinding(newest: QuorateOperation, answer: QuorateOperation, mayBeDeleted: boolean): Finding {
+function staleFinding(newest: QuorateOperation, answer: QuorateOperation, mayBeDeleted: () => boolean): Finding {
   const made = changeOf(newest) ?? 0
   const shown = newestShown(outputOf(answer))
   const isAbsent = shown === 0
-  if (isAbsent ? newest.input.op === 'delete' || mayBeDeleted : shown >= made) return undefined
+  if (isAbsent ? newest.input.op === 'delete' || mayBeDeleted() : shown >= made) return undefined
   const what = isAbsent ? 'that the key is absent' : `revision ${shown}`
   const reason = `A stale read: it was answered from a state that had revision ${made} of the key, but shows ${what}.`
   return { operations: [newest, answer], reason }

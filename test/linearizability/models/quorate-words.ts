@@ -66,8 +66,8 @@ export function describeState(state: KeyState): string {
 /** Names the anomaly where the revisions tell which it is. */
 export function objection(state: KeyState, input: QuorateInput, output: QuorateOutput): string | undefined {
   const made = revisionMade(output)
-  if (made !== undefined && made <= state.modified.least) {
-    return `revision ${made} cannot follow revision ${state.modified.least}`
+  if (made !== undefined && made <= state.floor) {
+    return `revision ${made} cannot follow revision ${state.floor}`
   }
   if (output.kind === 'precondition-failed') return refusalObjection(state, output.currentRevision)
   if (input.op !== 'get' && input.condition.kind === 'revision') {

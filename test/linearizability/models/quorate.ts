@@ -4,7 +4,7 @@ import { outputOf } from '../history.ts'
 import type { Operation } from '../history.ts'
 import type { Model } from '../model.ts'
 import { checkRevisions } from './quorate-revisions.ts'
-import { initialKey, keyOfState, stepKey } from './quorate-state.ts'
+import { absentKey, keyOfState, stepKey } from './quorate-state.ts'
 import type { KeyState } from './quorate-state.ts'
 import { entryShown, revisionMade } from './quorate-types.ts'
 import type { QuorateInput, QuorateOutput } from './quorate-types.ts'
@@ -21,21 +21,44 @@ export interface QuorateModelOptions {
 }
 
 export function quorateModel({ initialRevision = 1, isComplete = true }: QuorateModelOptions = {}): QuorateModel {
-  return {
+  const model: QuorateModel = {
     name: 'Quorate',
-    initial: () => initialKey(initialRevision),
+    initial: () => absentKey(initialRevision),
     step: stepKey,
     stateKey: keyOfState,
-    isRead: ({ op }) => op === 'get',
+    isObservation: ({ op }, output) => op === 'get' || (output !== undefined && revisionMade(output) === undefined),
     partOf: ({ key }) => key,
     prepare: locateUnanswered,
     className: (input) => JSON.stringify(input),
-    position: (input, output) => (output === undefined && input.op === 'put' ? input.landedAt : revisionMade(output)),
+    position: placeOf,
     checkWhole: (operations) => checkRevisions(locateUnanswered(operations), { initialRevision, isComplete }),
+    specialise: (operations) => {
+      const taken = revisionsTaken(operations)
+      return { ...model, step: (state, input, output) => stepKey(state, input, output, taken) }
+    },
     describe,
     describeState,
     objection,
   }
+  return model
+}
+
+function revisionsTaken(operations: readonly QuorateOperation[]): ReadonlySet<number> {
+  const taken = new Set<number>()
+  for (const { input, outcome } of locateUnanswered(operations)) {
+    const revision = outcome.kind === 'completed' ? revisionMade(outcome.output) : landed(input)
+    if (revision !== undefined) taken.add(revision)
+  }
+  return taken
+}
+
+const landed = (input: QuorateInput): number | undefined => (input.op === 'put' ? input.landedAt : undefined)
+
+/** Doubled, so that what was answered from the state at a revision comes after that change and before the next. */
+function placeOf(input: QuorateInput, output: QuorateOutput | undefined): number | undefined {
+  const made = output === undefined ? landed(input) : revisionMade(output)
+  if (made !== undefined) return made * 2
+  return output?.revision === undefined ? undefined : output.revision * 2 + 1
 }
 
 /**
@@ -49,7 +72,10 @@ export function locateUnanswered(operations: readonly QuorateOperation[]): reado
   for (const operation of operations) {
     const { input } = operation
     const shown = entryShown(outputOf(operation))
-    if (shown !== undefined) seenAt.set(name(input.key, shown.value), shown.modRevision)
+    if (shown !== undefined) {
+      const seen = name(input.key, shown.value)
+      seenAt.set(seen, Math.min(shown.modRevision, seenAt.get(seen) ?? Infinity))
+    }
     if (input.op !== 'put') continue
     const written = name(input.key, input.value)
     writers.set(written, (writers.get(written) ?? 0) + 1)

@@ -66,7 +66,7 @@ export const registerModel: Model<State, RegisterInput, RegisterOutput> = {
   initial: () => null,
   step,
   stateKey: (state) => state ?? 'absent',
-  isRead: ({ op }) => op === 'read',
+  isObservation: ({ op }, output) => op === 'read' || (output?.kind === 'compared' && !output.isSet),
   className: (input) => JSON.stringify(input),
   describe,
   describeState: (state) => `the register holds ${describeState(state)}`,

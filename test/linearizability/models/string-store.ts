@@ -37,7 +37,7 @@ export const stringStoreModel: Model<string, StringStoreInput, StringStoreOutput
   initial: () => '',
   step,
   stateKey: (state) => state,
-  isRead: ({ op }) => op === 'get',
+  isObservation: ({ op }) => op === 'get',
   partOf: (input) => input.key,
   className: (input) => JSON.stringify(input),
   describe,

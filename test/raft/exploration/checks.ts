@@ -1,18 +1,37 @@
 // What must hold in every explored state: thesis figure 3.2 as far as it can be seen in one state, and durability.
 // (Leader Append-Only is asserted by the core itself at each input; what a message promises is checked when it leaves.)
-import type { Entry, Message, NodeId } from '../../../src/raft/index.ts'
+import type { Entry, Message, NodeId, Term } from '../../../src/raft/index.ts'
 import type { Committed } from './explorer.ts'
 import type { Local } from './local.ts'
 
-export function checkCluster(
-  nodes: readonly Local[],
-  committed: readonly Committed[],
-  messages: readonly Message[],
-): void {
-  electionSafety(messages)
-  logMatching(nodes)
-  leaderCompleteness(nodes, committed)
-  durability(nodes, committed)
+export interface ClusterState {
+  readonly nodes: readonly Local[]
+  readonly committed: readonly Committed[]
+  /** Everything ever sent, in terms after `termFrom`. */
+  readonly messages: readonly Message[]
+  readonly termFrom: Term
+}
+
+export function checkCluster(state: ClusterState): void {
+  electionSafety(state.messages)
+  electedByMajority(state)
+  logMatching(state.nodes)
+  leaderCompleteness(state.nodes, state.committed)
+  durability(state.nodes, state.committed)
+}
+
+/** No leader without the votes of a majority in its own term. */
+function electedByMajority({ nodes, messages, termFrom }: ClusterState): void {
+  for (const { raft } of nodes) {
+    if (!raft.isLeader || raft.term <= termFrom) continue
+    const voters = new Set([raft.id])
+    for (const message of messages) {
+      const isVote = message.type === 'request-vote-response' && message.isGranted && message.to === raft.id
+      if (isVote && message.term === raft.term) voters.add(message.from)
+    }
+    if (voters.size * 2 > nodes.length) continue
+    throw new Error(`${raft.id} leads term ${raft.term} with the votes of ${[...voters].join()} only`)
+  }
 }
 
 /** Everything ever sent is at hand, so all leaders there ever were have spoken here; and all votes there ever were. */

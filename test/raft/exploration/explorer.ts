@@ -3,7 +3,7 @@
 // their own. Each state is kept as a short text of numbers: of each node's state, of each message, of the steps still allowed.
 import type { Entry, LogIndex, Message, Term } from '../../../src/raft/index.ts'
 import { checkCluster } from './checks.ts'
-import type { Effect, Input, Local } from './local.ts'
+import type { Effect, Input, Local, Tuning } from './local.ts'
 import { copyLocal, describeLocal, describeMessage, IDS, isPossible, newLocal, perform } from './local.ts'
 
 /** How often each of these may happen within one schedule. The rest (deliveries, writes that complete) is not limited. */
@@ -23,9 +23,14 @@ export interface Scope {
   readonly budget: Budget
   /** Terms beyond this are not entered. */
   readonly termMax: Term
+  readonly tuning: Tuning
+  readonly begin: (nodes: readonly Local[]) => Beginning
+}
+
+export interface Beginning {
   /** Steps from three empty nodes to where the search begins. */
-  readonly start: readonly Step[]
-  /** What is still on its way there; all else that the start has sent is lost. */
+  readonly steps: readonly Step[]
+  /** What is still on its way there; all else that was sent is lost. */
   readonly sent: readonly Message[]
 }
 
@@ -81,13 +86,6 @@ class Names<T> {
   }
 }
 
-const ANSWERS: ReadonlySet<string> = new Set([
-  'append-entries-response',
-  'heartbeat-response',
-  'request-vote-response',
-  'request-pre-vote-response',
-])
-
 export class ExplorationError extends Error {
   override readonly name = 'ExplorationError'
 }
@@ -101,6 +99,9 @@ const encode = (numbers: readonly number[]): string => {
 
 export class Explorer {
   readonly #scope: Scope
+  readonly #beginning: Beginning
+  /** Leaders of later terms were elected under our eyes. */
+  readonly #termFrom: Term
   readonly #locals = new Names<Local>()
   readonly #messages = new Names<Message>()
   readonly #committed = new Names<readonly Committed[]>()
@@ -116,17 +117,20 @@ export class Explorer {
 
   constructor(scope: Scope) {
     this.#scope = scope
+    const nodes = IDS.map((id) => newLocal(id, scope.tuning))
+    this.#beginning = scope.begin(nodes.map(copyLocal))
     let state: State = {
-      locals: IDS.map((id) => this.#nameLocal(newLocal(id))),
+      locals: nodes.map((node) => this.#nameLocal(node)),
       messages: [],
       committed: this.#committed.number('', () => []),
       spent: LIMITED.map(() => 0),
     }
-    for (const step of scope.start) {
+    for (const step of this.#beginning.steps) {
       // A step without effect, such as a vote that is not needed any more, is no step.
       state = { ...(this.#take(state, step) ?? state), spent: state.spent }
     }
-    const messages = scope.sent.map((message) => this.#nameMessage(message)).sort((a, b) => a - b)
+    this.#termFrom = Math.max(...state.locals.map((local) => this.#locals.items[local]!.raft.term))
+    const messages = this.#beginning.sent.map((message) => this.#nameMessage(message)).sort((a, b) => a - b)
     this.#add({ ...state, messages }, -1, undefined, 0)
   }
 
@@ -195,21 +199,12 @@ export class Explorer {
     const fresh = outcome.messages.filter((message) => !state.messages.includes(message))
     if (isUnchanged && fresh.length === 0) return undefined
     const locals = state.locals.with(node, outcome.local)
-    const messages = this.#alive([...state.messages, ...fresh], locals).sort((a, b) => a - b)
+    const messages = fresh.length === 0 ? state.messages : [...state.messages, ...fresh].sort((a, b) => a - b)
     const at = LIMITED.indexOf(input.kind as Limited)
     const spent = at === -1 ? state.spent : state.spent.with(at, state.spent[at]! + 1)
     const by = this.#locals.items[outcome.local]!.raft.term
     const committed = this.#commit(state.committed, outcome.committed, by)
     return { locals, messages, committed, spent }
-  }
-
-  /** Without answers to terms that their receiver has durably left: they would be dropped whenever they came. */
-  #alive(messages: readonly number[], locals: readonly number[]): number[] {
-    return messages.filter((number) => {
-      const { type, to, term } = this.#messages.items[number]!
-      if (!ANSWERS.has(type)) return true
-      return term >= this.#locals.items[locals[IDS.indexOf(to)]!]!.disk.hardState.term
-    })
   }
 
   #outcomeOf(local: number, input: Input): Outcome | undefined {
@@ -255,11 +250,12 @@ export class Explorer {
     if (step !== undefined) this.#steps[this.#queue.length - 1] = step
     const nodes = locals.map((local) => this.#locals.items[local]!)
     if (nodes.some(({ raft }) => raft.isLeader)) this.#leaderStates++
-    checkCluster(
+    checkCluster({
       nodes,
-      this.#committed.items[committed]!,
-      messages.map((message) => this.#messages.items[message]!),
-    )
+      committed: this.#committed.items[committed]!,
+      messages: messages.map((message) => this.#messages.items[message]!),
+      termFrom: this.#termFrom,
+    })
   }
 
   #nameLocal(local: Local): number {
@@ -273,7 +269,7 @@ export class Explorer {
   #schedule(at: number, last: Step): string {
     const steps = [last]
     for (let state = at; this.#parents[state]! >= 0; state = this.#parents[state]!) steps.unshift(this.#steps[state]!)
-    const lines = [...this.#scope.start, ...steps].map((step) => `  ${describeStep(step)}`)
+    const lines = [...this.#beginning.steps, ...steps].map((step) => `  ${describeStep(step)}`)
     return `in "${this.#scope.name}", after\n${lines.join('\n')}`
   }
 }

@@ -49,28 +49,32 @@ const PRNG = { below: (limit: number) => limit - 1 } as unknown as Prng
 
 export const ELECTION_TICKS = 2
 
-const CONFIGS: ReadonlyMap<NodeId, RaftConfig> = new Map(
-  IDS.map((id) => [
-    id,
-    {
-      id,
-      boot: 1,
-      prng: PRNG,
-      electionTimeoutTicks: ELECTION_TICKS,
-      heartbeatTicks: 1,
-      appendBytesMax: 1_000,
-      inflightMessagesMax: 4,
-      inflightBytesMax: 4_000,
-      memoryLogBytesMax: 10_000,
-      uncommittedBytesMax: 10_000,
-    },
-  ]),
+/** All entries in one append or one in each; all of the log in memory, or only what was not applied. */
+export type Tuning = 'plain' | 'entry-alone' | 'short-memory'
+const TUNINGS: readonly Tuning[] = ['plain', 'entry-alone', 'short-memory']
+
+const configOf = (id: NodeId, tuning: Tuning): RaftConfig => ({
+  id,
+  boot: 1,
+  prng: PRNG,
+  electionTimeoutTicks: ELECTION_TICKS,
+  heartbeatTicks: 1,
+  appendBytesMax: tuning === 'entry-alone' ? 1 : 1_000,
+  inflightMessagesMax: 4,
+  inflightBytesMax: 4_000,
+  memoryLogBytesMax: tuning === 'short-memory' ? 1 : 10_000,
+  uncommittedBytesMax: 10_000,
+})
+
+const CONFIGS: ReadonlyMap<string, RaftConfig> = new Map(
+  IDS.flatMap((id) => TUNINGS.map((tuning) => [`${id}/${tuning}`, configOf(id, tuning)])),
 )
 const SHARED: ReadonlySet<object> = new Set<object>([...CONFIGS.values(), CONF_STATE, PRNG])
 
 /** The core with its private fields opened: only what is counted without end is touched, to give equal states equal names. */
 interface OpenNode {
   readonly $core: {
+    readonly config: RaftConfig
     lastWriteId: number
     write: { id: number; voteVersion: number; ticks: number } | undefined
     voteVersion: number
@@ -88,8 +92,10 @@ const open = (raft: RaftNode): OpenNode['$core'] => {
   return core
 }
 
-export function newLocal(id: NodeId, disk = new Disk(CONF_STATE)): Local {
-  return { raft: new RaftNode(CONFIGS.get(id)!, disk.recover()), disk, write: undefined, readFloors: [] }
+export function newLocal(id: NodeId, tuning: Tuning): Local {
+  const disk = new Disk(CONF_STATE)
+  const config = CONFIGS.get(`${id}/${tuning}`)!
+  return { raft: new RaftNode(config, disk.recover()), disk, write: undefined, readFloors: [] }
 }
 
 export const copyLocal = (local: Local): Local => copyWhole(local, SHARED)
@@ -152,7 +158,7 @@ function act(local: Local, input: Input): void {
       if (input.isWriteKept) disk.append(local.write!)
       local.write = undefined
       local.readFloors.length = 0
-      local.raft = new RaftNode(CONFIGS.get(raft.id)!, disk.recover())
+      local.raft = new RaftNode(open(raft).config, disk.recover())
       return undefined
     }
     case 'deliver':

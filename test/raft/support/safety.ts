@@ -39,7 +39,11 @@ export class Safety implements Observer {
   }
 
   ready(node: TestNode, ready: Ready): void {
-    for (const message of ready.messages) this.#oneVote(message)
+    for (const message of ready.messages) {
+      this.#oneVote(message)
+      this.#askedDurably(message)
+      this.#acknowledgedTruly(message)
+    }
     if (ready.write !== undefined) this.#noteWrite(node, ready.write.entries)
     if (ready.write?.snapshot !== undefined) this.snapshotCount++
     if (node.raft?.isLeader === true) this.#leaderCompleteness(node, node.raft)
@@ -147,6 +151,29 @@ export class Safety implements Observer {
     if (hardState.term !== message.term || hardState.votedFor !== message.to) {
       throw new Error(`${message.from} granted a vote in term ${message.term} that is not on its disk`)
     }
+  }
+
+  /** A candidate that forgot its vote in a crash could vote for another in the same term. */
+  #askedDurably(message: Message): void {
+    if (message.type !== 'request-vote') return
+    const { hardState } = this.#cluster.node(message.from).disk
+    if (hardState.term === message.term && hardState.votedFor === message.from) return
+    throw new Error(`${message.from} asks for votes in term ${message.term}, and its own vote is not on its disk`)
+  }
+
+  /** What is acknowledged is on the disk, and equals the log of the leader who is told. */
+  #acknowledgedTruly(message: Message): void {
+    if (message.type !== 'append-entries-response' || message.result.kind !== 'accepted') return
+    const { from, to, term, result } = message
+    const { disk } = this.#cluster.node(from)
+    const { matchIndex } = result
+    if (disk.hardState.term < term) throw new Error(`${from} acknowledges in term ${term}, its disk does not know it`)
+    if (matchIndex > disk.last.index) throw new Error(`${from} acknowledges ${matchIndex}, it has ${disk.last.index}`)
+    const { raft } = this.#cluster.node(to)
+    if (raft?.isLeader !== true || raft.term !== term) return
+    const [own, leaders] = [disk.termAt(matchIndex), raft.termAt(matchIndex)]
+    if (own === undefined || leaders === undefined || own === leaders) return
+    throw new Error(`${from} acknowledges entry ${matchIndex} of term ${own}, its leader ${to} has term ${leaders}`)
   }
 
   #termsGrow(raft: RaftNode): void {

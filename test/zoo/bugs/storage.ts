@@ -34,7 +34,7 @@ export const STORAGE_BUGS: readonly Bug[] = [
     suites: [CRASH],
   },
   {
-    id: 'D1a',
+    id: 'D1',
     what: 'the log is written without waiting for the disk',
     isStarred: true,
     patches: [
@@ -46,13 +46,6 @@ export const STORAGE_BUGS: readonly Bug[] = [
       ),
     ],
     suites: [CRASH, SWEEP],
-  },
-  {
-    id: 'D1b',
-    what: 'the vote file is written without waiting for the disk',
-    isStarred: true,
-    patches: [wal('vote-file.ts', "{ mode: 'update', isDurable: true }", "{ mode: 'update', isDurable: false }")],
-    suites: [CRASH],
   },
   {
     id: 'D3',
@@ -129,7 +122,10 @@ export const STORAGE_BUGS: readonly Bug[] = [
     id: 'S1',
     what: 'a received state is believed without counting it',
     isStarred: true,
-    patches: [state('snapshot-receiver.ts', 'if (difference !== undefined) throw', 'if (difference === "") throw')],
+    patches: [
+      state('snapshot-receiver.ts', 'if (difference !== undefined) throw', 'if (difference === "") throw'),
+      state('snapshot-receiver.ts', 'if (found.keys !== stored.meta.liveKeys || !equalHash(found.live, stored.meta.digest.live)) {', 'if (found.keys < 0) {'),
+    ],
     suites: [SNAPSHOT],
   },
   {

@@ -1,0 +1,334 @@
+// One member of the simulated cluster through all its lives: the production node on a simulated disk, started, killed, without
+// power, paused, wiped. What it does passes the observer on its way; why it stopped itself must be explained by a fault.
+import { present } from '../../src/lib/assert.ts'
+import { Prng } from '../../src/lib/prng.ts'
+import { recordShare } from '../../src/kv/digest.ts'
+import { initialMeta } from '../../src/kv/index.ts'
+import type { ClusterConfiguration, Logger, MemberInfo, RaftStorage, StateStorage, StateStore } from '../../src/node/ports.ts'
+import { QuorateNode } from '../../src/node/quorate-node.ts'
+import type { NodeOptions } from '../../src/node/quorate-node.ts'
+import { openAmnesiaNote } from '../../src/storage/amnesia-note.ts'
+import { openIncarnations } from '../../src/storage/incarnation-registry.ts'
+import { openStateStorage } from '../../src/storage/state-db/index.ts'
+import { openRaftLog } from '../../src/storage/wal/index.ts'
+import { Disk, randomBytes } from './disk.ts'
+import type { CrashKind } from './disk.ts'
+import { Host } from './host.ts'
+import type { Network, SimulatedTransport } from './network.ts'
+import type { Observer } from './observer.ts'
+import type { Situations } from './situations.ts'
+import type { Swarm } from './swarm.ts'
+import type { World } from './world.ts'
+
+export interface MemberParts {
+  readonly world: World
+  readonly prng: Prng
+  readonly swarm: Swarm
+  readonly network: Network
+  readonly observer: Observer
+  readonly situations: Situations
+  readonly members: readonly MemberInfo[]
+}
+
+/**
+ * `down`: it may be started. `dead`: it will never run again (its data are lost or damaged), and must not.
+ */
+export type MemberState = 'down' | 'starting' | 'up' | 'dead'
+
+export class Member {
+  readonly index: number
+  readonly info: MemberInfo
+  readonly disk: Disk
+  state: MemberState = 'down'
+  /** When it may be started again, as a supervisor would. */
+  restartAtMs = 0
+  /** Its data were lost: it must be refused by the others. */
+  isWiped = false
+  node: QuorateNode | undefined
+  host: Host | undefined
+  readonly #parts: MemberParts
+  #transport: SimulatedTransport | undefined
+  #boots = 0
+  #isInstalling = false
+
+  constructor(index: number, parts: MemberParts) {
+    this.index = index
+    this.#parts = parts
+    this.info = present(parts.members[index], 'a member')
+    const { world, situations, swarm } = parts
+    this.disk = new Disk({ world, situations, settings: swarm.disk, prng: parts.prng.fork(`disk ${index}`) })
+  }
+
+  get name(): string {
+    return this.info.name
+  }
+
+  get isUp(): boolean {
+    return this.state === 'up'
+  }
+
+  get isRegistered(): boolean {
+    return this.node?.readiness().checks['registered'] === 'ok'
+  }
+
+  start(): void {
+    const { world, prng, swarm, situations } = this.#parts
+    const { driftPerMille, lateTimerMsMax } = swarm.process
+    if (this.#boots > 0) situations.met('restart')
+    this.#boots++
+    const drift = driftPerMille === 0 ? 0 : prng.between(-driftPerMille, driftPerMille)
+    const host = new Host({
+      world,
+      prng: prng.fork('lateness'),
+      index: this.index,
+      ratePerMille: 1_000 + drift,
+      lateMsMax: this.disk.isQuiet ? 0 : lateTimerMsMax,
+    })
+    this.host = host
+    this.state = 'starting'
+    this.disk.attach(host)
+    world.note('start', this.name, this.#boots)
+    this.#open(host).catch((error: unknown) => {
+      if (host.isAlive) this.#stopped(error)
+    })
+  }
+
+  async #open(host: Host): Promise<void> {
+    const { prng, network, swarm } = this.#parts
+    const { files } = this.disk
+    const boot = prng.uint32()
+    const registry = await openIncarnations(files, '/incarnations')
+    const states = this.#observedStates(host, await this.#openStates(host))
+    const log = await openRaftLog({
+      fileSystem: files,
+      directory: '/0/log',
+      votePath: '/0/vote',
+      keepFrom: states.current.meta.index + 1,
+      memoryBytesMax: swarm.node.retainBytes,
+      segmentBytes: swarm.node.segmentBytes,
+      random: (bytes) => randomBytes(prng, bytes),
+      logger: this.#logger,
+    })
+    this.#parts.observer.onRecovered(this.index, log.recovered)
+    const amnesia = await openAmnesiaNote(files, '/0/amnesia')
+    const { id, name } = this.info
+    const hello = { id, name, boot, incarnation: registry.own, url: `http://${name}`, version: '0.0.0' }
+    const transport = network.transport(host, hello)
+    this.#transport = transport
+    const node = await QuorateNode.open(this.#options(boot), {
+      clock: host.clock,
+      prng: prng.fork('node'),
+      log: this.#observedLog(host, log),
+      states,
+      transport,
+      registry,
+      amnesia,
+      diskSpace: { freeBytes: () => Promise.resolve(this.disk.freeBytes) },
+      logger: this.#logger,
+    })
+    if (!host.isAlive) return
+    this.node = node
+    void node.failed.then((error) => {
+      if (host.isAlive) this.#stopped(error)
+    })
+    await node.start()
+    if (host.isAlive && this.state === 'starting') this.state = 'up'
+  }
+
+  #openStates(host: Host): Promise<StateStorage> {
+    const { swarm, members } = this.#parts
+    const voters = members.map(({ id }) => id).sort()
+    const configuration: ClusterConfiguration = {
+      members,
+      confState: { voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false },
+    }
+    const { batchBytes, batchDelayMs, tableBytesMax, cacheBytesMax } = swarm.node
+    return openStateStorage({
+      directory: '/0',
+      initial: { configuration, meta: initialMeta() },
+      recordDigest: recordShare,
+      clock: host.clock,
+      logger: this.#logger,
+      fileSystem: this.disk.files,
+      store: this.disk.store,
+      batchBytes,
+      batchDelayMs,
+      tableBytesMax,
+      cacheBytesMax,
+    })
+  }
+
+  #options(boot: number): NodeOptions {
+    const { members, swarm } = this.#parts
+    const { heartbeatMs, electionTimeoutMs, retainBytes, retainEntries, historyRevisions } = swarm.node
+    return {
+      clusterId: '00000000000000aa',
+      self: this.info,
+      members,
+      boot,
+      url: `http://${this.name}`,
+      version: '0.0.0',
+      pid: this.#boots,
+      heartbeatMs,
+      electionTimeoutMs,
+      logRetention: { retainBytes, retainEntries },
+      historyRetention: { ageMs: 3_600_000, revisions: historyRevisions, bytes: 1e9 },
+      spaceReserveBytes: 1_000_000,
+    }
+  }
+
+  // ------------------------------------------------------------------------------------------------- how lives end
+
+  crash(kind: CrashKind, restartMs: number): void {
+    const { world, situations, observer } = this.#parts
+    if (this.state !== 'up' && this.state !== 'starting') return
+    situations.met(kind === 'kill' ? 'crash' : 'power-loss')
+    if (observer.isAppending(this.index)) situations.met('crash-during-append')
+    if (this.#isInstalling) situations.met('install-cut-short')
+    world.note(kind, this.name)
+    this.#end(kind)
+    this.restartAtMs = world.nowMs + restartMs
+  }
+
+  #end(kind: CrashKind): void {
+    this.host?.kill()
+    if (this.#transport !== undefined) this.#parts.network.leave(this.#transport, kind === 'power')
+    this.node = undefined
+    this.#transport = undefined
+    this.#isInstalling = false
+    this.disk.crash(kind)
+    this.state = 'down'
+  }
+
+  /** Starts over on an empty disk, as a member that lost its data. The others must refuse it. */
+  async wipe(): Promise<void> {
+    const { situations, observer, world } = this.#parts
+    if (this.state !== 'down') return
+    situations.met('wipe')
+    world.note('wipe', this.name)
+    await this.disk.prepare()
+    this.isWiped = true
+    observer.onWiped(this.index)
+  }
+
+  flipBit(): void {
+    if (this.state === 'down' && this.disk.flipBit()) this.#parts.world.note('bit-flip', this.name)
+  }
+
+  /** The node stopped itself, or would not start. */
+  #stopped(cause: unknown): void {
+    const { world, situations } = this.#parts
+    const error = cause instanceof Error ? cause : new Error(String(cause))
+    const { code } = error as { code?: unknown }
+    world.note('stopped', this.name, error.name, error.message.slice(0, 200))
+    const { hasFailed, isDamaged } = this.disk
+    this.#end(hasFailed ? 'power' : 'kill')
+    if (code === 'LOST_DATA' && this.isWiped) {
+      situations.met('wipe-refused')
+      this.state = 'dead'
+    } else if (isDamaged && !hasFailed) {
+      situations.met('corruption-refused')
+      this.state = 'dead'
+    } else if (!hasFailed) {
+      world.violate(`${this.name} stopped itself without cause: ${error.stack ?? error.message}`)
+    }
+    this.restartAtMs = world.nowMs + 500
+  }
+
+  // -------------------------------------------------------------------------------------------------- what it does
+
+  #observedLog(host: Host, log: RaftStorage): RaftStorage {
+    const { observer, situations } = this.#parts
+    const { index } = this
+    return {
+      get recovered() {
+        return log.recovered
+      },
+      get firstIndex() {
+        return log.firstIndex
+      },
+      get sizeBytes() {
+        return log.sizeBytes
+      },
+      releaseRecovered: () => log.releaseRecovered(),
+      append: async (write) => {
+        observer.onAppending(index, write)
+        await log.append(write)
+        if (host.isAlive) observer.onAppended(index, write)
+      },
+      read: (range) => {
+        situations.met('load-from-log')
+        return log.read(range)
+      },
+      compactTo: (marker) => {
+        situations.met('log-compaction')
+        log.compactTo(marker)
+      },
+      close: () => log.close(),
+    }
+  }
+
+  #observedStates(host: Host, states: StateStorage): StateStorage {
+    const { observer, situations } = this.#parts
+    this.#observeStore(states.current)
+    observer.onOpened(this.index, states.current.meta)
+    return {
+      get current() {
+        return states.current
+      },
+      get pendingMarker() {
+        return states.pendingMarker
+      },
+      receive: () => states.receive(),
+      install: async (received) => {
+        this.#isInstalling = true
+        const waits = this.node?.status()
+        if (waits !== undefined && waits.commitIndex > waits.appliedIndex) situations.met('install-during-apply')
+        const store = await states.install(received)
+        if (!host.isAlive) return store
+        this.#observeStore(store)
+        observer.onInstalled(this.index, store.meta)
+        return store
+      },
+      finishInstall: async () => {
+        await states.finishInstall()
+        if (host.isAlive) this.#isInstalling = false
+      },
+    }
+  }
+
+  /** The store itself is watched, not a copy of its face: apply calls it often. */
+  #observeStore(store: StateStore): void {
+    const { observer, situations } = this.#parts
+    const { index } = this
+    const put = store.put.bind(store)
+    const commitEntry = store.commitEntry.bind(store)
+    let compactRevision = store.meta.compactRevision
+    store.put = (change) => {
+      observer.onChange(index, change)
+      put(change)
+    }
+    store.commitEntry = (meta) => {
+      commitEntry(meta)
+      observer.onApplied(index, meta)
+      if (meta.compactRevision > compactRevision) situations.met('history-compaction')
+      compactRevision = meta.compactRevision
+    }
+  }
+
+  get #logger(): Logger {
+    const { situations, world } = this.#parts
+    const { name } = this
+    const quiet = (): void => {}
+    return {
+      debug: quiet,
+      info: (_fields, message) => world.note('log', name, message),
+      warn: (_fields, message) => {
+        if (message.startsWith('cut the torn end')) situations.met('torn-tail')
+        world.note('log', name, message)
+      },
+      error: (_fields, message) => world.note('log', name, message),
+    }
+  }
+}
+

@@ -1,0 +1,296 @@
+// Watches all nodes together through their ports and says when a promise is broken: the five of thesis figure 3.2, votes and terms
+// across restarts, what may be said only when it is durable, equal states at equal indexes, and that what was refused is never
+// seen. It runs at each append, message and applied entry, not now and then.
+import type { KvMeta } from '../../src/kv/types.ts'
+import { hashToHex } from '../../src/lib/hash.ts'
+import type { LogWrite, RecoveredLog } from '../../src/node/ports.ts'
+import type { Change } from '../../src/kv/types.ts'
+import type { Entry, EntryId, LogIndex, Message, NodeId, Term } from '../../src/raft/index.ts'
+import { valueText } from '../linearizability/models/quorate-types.ts'
+import { LogMirror } from './log-mirror.ts'
+import type { Situations } from './situations.ts'
+import type { World } from './world.ts'
+
+interface Member {
+  readonly name: string
+  readonly id: NodeId
+  mirror: LogMirror
+  /** The append under way. */
+  pending: LogWrite | undefined
+  appliedIndex: LogIndex
+}
+
+/** An entry that some node has applied. */
+interface Applied {
+  readonly term: Term
+  readonly digest: string
+  /** The latest term in which anybody had led by then. */
+  readonly ledTerm: Term
+}
+
+export class Observer {
+  readonly #world: World
+  readonly #situations: Situations
+  readonly #members: readonly Member[]
+  readonly #voters: number
+  readonly #leaders = new Map<Term, number>()
+  readonly #votes = new Map<string, NodeId>()
+  /** By `index/term`: what came before it, and what it says. */
+  readonly #entries = new Map<string, string>()
+  readonly #applied: Applied[] = []
+  /** By value: the revision that its write made. Values are unique. */
+  readonly #values = new Map<string, number>()
+  readonly #refused = new Map<string, string>()
+  #ledTerm = 0
+
+  constructor(world: World, situations: Situations, members: readonly { name: string; id: NodeId }[]) {
+    this.#world = world
+    this.#situations = situations
+    this.#voters = members.length
+    this.#members = members.map(({ name, id }) => ({
+      name,
+      id,
+      mirror: new LogMirror(),
+      pending: undefined,
+      appliedIndex: 0,
+    }))
+  }
+
+  get appliedMax(): LogIndex {
+    return this.#applied.length
+  }
+
+  get ledTerm(): Term {
+    return this.#ledTerm
+  }
+
+  isAppending(node: number): boolean {
+    return this.#members[node]!.pending !== undefined
+  }
+
+  /** The disk was replaced by an empty one. */
+  onWiped(node: number): void {
+    const member = this.#members[node]!
+    member.mirror = new LogMirror()
+    member.pending = undefined
+    member.appliedIndex = 0
+  }
+
+  // ------------------------------------------------------------------------------------------------------- the log
+
+  onRecovered(node: number, recovered: RecoveredLog): void {
+    const member = this.#members[node]!
+    const before = member.mirror.contradiction(recovered)
+    if (before !== undefined) {
+      const after = member.mirror.copy()
+      if (member.pending !== undefined) after.append(member.pending)
+      if (member.pending === undefined || after.contradiction(recovered) !== undefined)
+        this.#violate(`${member.name} restarted, and ${before}`)
+    }
+    member.mirror.recover(recovered)
+    member.pending = undefined
+    const { prev, entries } = recovered.tail
+    this.#checkEntries(member, prev, entries)
+    const { index, term } = member.mirror.last
+    this.#world.note('recovered', member.name, recovered.hardState.term, index, term)
+  }
+
+  onAppending(node: number, write: LogWrite): void {
+    const member = this.#members[node]!
+    member.pending = write
+    const { hardState } = member.mirror
+    const next = write.hardState
+    if (next !== undefined) {
+      if (next.term < hardState.term) this.#violate(`${member.name} goes back from term ${hardState.term} to ${next.term}`)
+      if (next.term === hardState.term && hardState.votedFor !== undefined && next.votedFor !== hardState.votedFor)
+        this.#violate(`${member.name} changes its vote in term ${next.term}`)
+    }
+    const [first] = write.entries
+    if (first === undefined) return
+    const prevTerm = member.mirror.termAt(first.index - 1) ?? write.snapshot?.term
+    this.#checkEntries(member, { index: first.index - 1, term: prevTerm ?? -1 }, write.entries)
+    const lastKept = Math.min(first.index - 1, member.mirror.last.index)
+    for (let index = lastKept + 1; index <= member.mirror.last.index; index++) {
+      const applied = this.#applied[index - 1]
+      if (applied !== undefined && applied.term === member.mirror.termAt(index))
+        this.#violate(`${member.name} supersedes entry ${index} of term ${applied.term}, which is committed`)
+    }
+  }
+
+  onAppended(node: number, write: LogWrite): void {
+    const member = this.#members[node]!
+    member.pending = undefined
+    const superseded = member.mirror.append(write)
+    if (superseded > 0) this.#situations.met('truncation')
+    const { index, term } = member.mirror.last
+    this.#world.note('appended', member.name, index, term, superseded)
+  }
+
+  /** Log Matching: an index and a term name one entry, and all that came before it (§3.5). */
+  #checkEntries(member: Member, prev: EntryId, entries: readonly Entry[]): void {
+    let prevTerm = prev.term
+    for (const { index, term, kind, data } of entries) {
+      const what = `${prevTerm} ${kind} ${valueText(data)}`
+      const key = `${index}/${term}`
+      const known = this.#entries.get(key)
+      if (known === undefined || known.startsWith('-1 ')) this.#entries.set(key, what)
+      else if (known !== what && prevTerm !== -1)
+        this.#violate(`${member.name} has another entry ${index} of term ${term} than others, or another before it`)
+      prevTerm = term
+    }
+  }
+
+  // -------------------------------------------------------------------------------------------------- what is said
+
+  onSend(node: number, message: Message): void {
+    const member = this.#members[node]!
+    const { mirror } = member
+    switch (message.type) {
+      case 'append-entries':
+      case 'heartbeat':
+        this.#checkLeader(node, message.term)
+        if (message.type === 'append-entries') this.#checkCommitted(member, message.commitIndex)
+        return
+      case 'request-vote':
+        if (mirror.hardState.term < message.term || mirror.hardState.votedFor !== member.id)
+          this.#violate(`${member.name} campaigns in term ${message.term} before its own vote is durable`)
+        return
+      case 'request-vote-response':
+        if (message.isGranted) this.#checkVote(member, message.term, message.to)
+        return
+      case 'append-entries-response':
+        if (message.result.kind === 'accepted' && message.result.matchIndex > mirror.last.index)
+          this.#violate(
+            `${member.name} acknowledges ${message.result.matchIndex}, but only ${mirror.last.index} is durable`,
+          )
+        return
+      default:
+    }
+  }
+
+  #checkVote(member: Member, term: Term, candidate: NodeId): void {
+    const key = `${member.id}/${term}`
+    const before = this.#votes.get(key)
+    if (before !== undefined && before !== candidate) this.#violate(`${member.name} votes twice in term ${term}`)
+    this.#votes.set(key, candidate)
+    const { hardState } = member.mirror
+    if (hardState.term < term || (hardState.term === term && hardState.votedFor !== candidate))
+      this.#violate(`${member.name} grants a vote in term ${term} that is not durable`)
+  }
+
+  /** Election Safety and Leader Completeness. */
+  #checkLeader(node: number, term: Term): void {
+    const known = this.#leaders.get(term)
+    if (known === node) return
+    const member = this.#members[node]!
+    if (known !== undefined) {
+      this.#violate(`two leaders in term ${term}: ${this.#members[known]!.name} and ${member.name}`)
+      return
+    }
+    this.#leaders.set(term, node)
+    this.#world.note('leader', member.name, term)
+    this.#situations.met('elections')
+    const mirror = member.pending === undefined ? member.mirror : member.mirror.copy()
+    if (member.pending !== undefined) mirror.append(member.pending)
+    let last = this.#applied.length
+    while (last > 0 && this.#applied[last - 1]!.ledTerm >= term) last--
+    const applied = this.#applied[last - 1]
+    if (applied !== undefined && !mirror.covers({ index: last, term: applied.term }))
+      this.#violate(`${member.name} leads in term ${term} without entry ${last} of term ${applied.term}, which is committed`)
+    const hasTail = this.#members.some((other) => other.mirror.last.index > this.#applied.length)
+    if (hasTail && this.#ledTerm > 0) this.#situations.met('uncommitted-tail')
+    this.#ledTerm = Math.max(this.#ledTerm, term)
+  }
+
+  /** What a leader calls committed must be on the disks of a majority. */
+  #checkCommitted(leader: Member, commitIndex: LogIndex): void {
+    if (commitIndex <= this.#applied.length) return
+    const term = leader.mirror.termAt(commitIndex)
+    if (term !== undefined) this.#checkQuorum({ index: commitIndex, term }, `${leader.name} calls`)
+  }
+
+  #checkQuorum(id: EntryId, who: string): void {
+    const holders = this.#members.filter(({ mirror }) => mirror.covers(id))
+    if (holders.length * 2 > this.#voters) return
+    const names = holders.map(({ name }) => name).join(', ')
+    this.#violate(`${who} entry ${id.index} of term ${id.term} committed, but it is durable only on: ${names || 'nobody'}`)
+  }
+
+  // ------------------------------------------------------------------------------------------------- what is applied
+
+  onOpened(node: number, meta: KvMeta): void {
+    this.#members[node]!.appliedIndex = meta.index
+    this.#checkState(node, meta, 'opened')
+  }
+
+  onInstalled(node: number, meta: KvMeta): void {
+    const member = this.#members[node]!
+    this.#situations.met('snapshot-install')
+    if (meta.index < member.appliedIndex)
+      this.#violate(`${member.name} installs a state at ${meta.index}, older than its own at ${member.appliedIndex}`)
+    member.appliedIndex = meta.index
+    this.#checkState(node, meta, 'installed')
+  }
+
+  onChange(node: number, { record }: Change): void {
+    if (record.value === undefined) return
+    const value = valueText(record.value)
+    const { revision } = record.at
+    const before = this.#values.get(value)
+    if (before === undefined) this.#values.set(value, revision)
+    else if (before !== revision)
+      this.#violate(`${this.#members[node]!.name} applies a write twice: at revision ${before} and at ${revision}`)
+    const refused = this.#refused.get(value)
+    if (refused !== undefined)
+      this.#violate(`${this.#members[node]!.name} applies a write whose caller was told that it is not: ${refused}`)
+  }
+
+  onApplied(node: number, meta: KvMeta): void {
+    const member = this.#members[node]!
+    if (meta.index !== member.appliedIndex + 1)
+      this.#violate(`${member.name} applies entry ${meta.index} after ${member.appliedIndex}`)
+    member.appliedIndex = meta.index
+    this.#checkState(node, meta, 'applied')
+  }
+
+  /** State Machine Safety, and more: not only the same entry, the same state after it. */
+  #checkState(node: number, meta: KvMeta, how: string): void {
+    const { index, term, revision, compactRevision, clusterTimeMs, liveKeys } = meta
+    if (index === 0) return
+    const { live, history } = meta.digest
+    const { name } = this.#members[node]!
+    const digest = `${revision}/${compactRevision}/${clusterTimeMs}/${liveKeys}/${hashToHex(live)}/${hashToHex(history)}`
+    this.#world.note(how, name, index, term, revision)
+    const known = this.#applied[index - 1]
+    if (known === undefined) {
+      if (index !== this.#applied.length + 1) {
+        this.#violate(`${name} has ${how} entry ${index}, but nobody ${this.#applied.length + 1}`)
+        return
+      }
+      this.#applied.push({ term, digest, ledTerm: this.#ledTerm })
+      this.#checkQuorum({ index, term }, `${name} takes`)
+      return
+    }
+    if (known.term !== term)
+      this.#violate(`${name} has ${how} entry ${index} of term ${term}, where others have term ${known.term}`)
+    else if (known.digest !== digest)
+      this.#violate(`${name} has another state than others after entry ${index}: ${digest}, not ${known.digest}`)
+  }
+
+  // ------------------------------------------------------------------------------------------- what clients were told
+
+  onAcknowledged(value: string, revision: number): void {
+    const made = this.#values.get(value)
+    if (made !== revision)
+      this.#violate(`a write was acknowledged with revision ${revision}, but ${made ?? 'nothing'} was applied`)
+  }
+
+  onRefused(value: string, how: string): void {
+    if (this.#values.has(value)) this.#violate(`a caller is told that its write is not applied (${how}), and it is`)
+    this.#refused.set(value, how)
+  }
+
+  #violate(message: string): void {
+    this.#world.violate(message)
+  }
+}

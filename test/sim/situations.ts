@@ -1,0 +1,63 @@
+// Counts how often each situation of interest came about: a campaign that never met one has not tested it. Zeros are shown.
+
+export const SITUATIONS = {
+  elections: 'a node led for the first time in a term',
+  'uncommitted-tail': 'a leader was elected while somebody held entries that were not committed',
+  truncation: 'a conflicting suffix of a log was superseded',
+  'log-compaction': 'a log was asked to forget its beginning',
+  'load-from-log': 'a slow peer was served from the log on disk',
+  'snapshot-sent': 'a state was streamed to a peer',
+  'snapshot-install': 'a received state became current',
+  'install-during-apply': 'a state was swapped while committed entries waited to be applied',
+  'install-cut-short': 'a crash fell between the swap of a state and the end of its installation',
+  'history-compaction': 'history was compacted by command',
+  'read-while-deposed': 'a node that was deposed, and did not know, was asked to read',
+  'write-while-deposed': 'a node that was deposed, and did not know, was asked to write',
+  forward: 'a follower forwarded writes',
+  'forward-lost': 'the connection broke before a forward was answered',
+  'outcome-unknown': 'a client was told that the outcome is unknown',
+  'outcome-not-applied': 'a client was told that a write was not applied',
+  'client-death': 'a client died with an operation under way',
+  transfer: 'leadership was to be handed over',
+  crash: 'a process was killed',
+  'power-loss': 'a machine lost power',
+  'whole-cluster-crash': 'all nodes crashed at once',
+  'crash-during-append': 'a crash fell into an append to the log',
+  'crash-during-batch': 'a crash fell into a write of the state',
+  'torn-tail': 'recovery cut a torn write off the log',
+  restart: 'a node came back',
+  pause: 'a process stood still and woke up late',
+  partition: 'the network was cut',
+  'one-way-partition': 'the network was cut in one direction only',
+  'connection-broken': 'a connection broke',
+  'message-lost': 'a message was lost',
+  'message-doubled': 'a message arrived twice',
+  'message-overtaken': 'a message arrived before an earlier one',
+  clog: 'a link was clogged',
+  'sync-error': 'a sync or durable write failed',
+  'short-write': 'a write was cut short',
+  'disk-full': 'a write met a full disk',
+  'space-low': 'a write was refused because space is low',
+  'slow-disk': 'a disk was slow for a while',
+  'bit-flip': 'a bit of a log flipped',
+  'corruption-refused': 'a node refused to start on a damaged log',
+  wipe: 'a member lost all its data',
+  'wipe-refused': 'a member that had lost its data was refused',
+  'no-leader': 'a request was refused for want of a leader',
+} as const
+
+export type Situation = keyof typeof SITUATIONS
+export type SituationCounts = Partial<Record<Situation, number>>
+
+export class Situations {
+  readonly counts: SituationCounts = {}
+
+  met(situation: Situation): void {
+    this.counts[situation] = (this.counts[situation] ?? 0) + 1
+  }
+}
+
+/** Adds one seed's counts to a campaign's. */
+export function addCounts(total: SituationCounts, more: SituationCounts): void {
+  for (const name of Object.keys(more) as Situation[]) total[name] = (total[name] ?? 0) + (more[name] ?? 0)
+}
