@@ -17,7 +17,7 @@ export default defineConfig({
         },
       },
       {
-        plugins: [plantBug(), openPrivates('/src/raft/')],
+        plugins: [plantBug(), openPrivates('/src/raft/', '/test/raft/support/')],
         test: {
           name: 'exploration',
           include: ['test/raft/exploration/**/*.test.ts'],

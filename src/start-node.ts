@@ -46,9 +46,12 @@ export const systemClock: Clock = {
   },
 }
 
+/** What to close, in the order of opening, if the start fails half way. All of it may be closed twice. */
+type Closers = (() => Promise<void>)[]
+
 /** Starts one node. Rejects with a message for people when the data directory, a port or the disk refuses. */
 export async function startNode(config: NodeConfig, logger: PinoLogger): Promise<RunningNode> {
-  const closers: (() => Promise<void>)[] = []
+  const closers: Closers = []
   const closeAll = async (): Promise<void> => {
     for (const close of closers.reverse()) await close()
   }
@@ -62,7 +65,7 @@ export async function startNode(config: NodeConfig, logger: PinoLogger): Promise
   }
 }
 
-async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Promise<void>)[]): Promise<RunningNode> {
+async function start(config: NodeConfig, logger: PinoLogger, closers: Closers): Promise<RunningNode> {
   const directory = await openDirectory(config, logger)
   closers.push(() => directory.close())
   const { clusterId: cluster, nodeId, members } = directory.identity
@@ -70,7 +73,7 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
     members.find((member) => member.id === nodeId),
     'this node among the members',
   )
-  const { states, log, amnesia } = await openStorage(config, directory, logger)
+  const { states, log, amnesia } = await openStorage(config, directory, logger, closers)
   const boot = randomBytes(6).readUIntBE(0, 6)
   const url = config.advertise ?? ''
   const transport = new TcpTransport({
@@ -85,17 +88,8 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
   })
   const prng = new Prng(randomBytes(16).toString('hex'))
   const { incarnations: registry, diskSpace } = directory
-  const node = await QuorateNode.open(nodeOptions(config, { clusterId: cluster, self, members, boot, url }), {
-    clock: systemClock,
-    prng,
-    log,
-    states,
-    transport,
-    registry,
-    amnesia,
-    diskSpace,
-    logger,
-  })
+  const ports = { clock: systemClock, prng, log, states, transport, registry, amnesia, diskSpace, logger }
+  const node = await QuorateNode.open(nodeOptions(config, { clusterId: cluster, self, members, boot, url }), ports)
   closers.push(() => node.close())
 
   const app = buildApp({
@@ -112,17 +106,26 @@ async function start(config: NodeConfig, logger: PinoLogger, closers: (() => Pro
     httpAddress: addressOf(app.server.server.address()),
     peerAddress: transport.address,
     failed: node.failed,
-    async close() {
+    close: once(async () => {
       app.drain()
-      await node.close()
-      await app.server.close()
-      await directory.close()
-    },
+      try {
+        await node.close()
+      } finally {
+        await app.server.close()
+        await directory.close()
+      }
+    }),
   }
 }
 
+/** Later calls join the first. */
+function once(close: () => Promise<void>): () => Promise<void> {
+  let closing: Promise<void> | undefined
+  return () => (closing ??= close())
+}
+
 /** The state first: what the log keeps in memory depends on how far the state is. */
-async function openStorage(config: NodeConfig, directory: DataDirectory, logger: PinoLogger) {
+async function openStorage(config: NodeConfig, directory: DataDirectory, logger: PinoLogger, closers: Closers) {
   const { groupPath } = directory
   const { members } = directory.identity
   const states = await openStateStorage({
@@ -133,6 +136,7 @@ async function openStorage(config: NodeConfig, directory: DataDirectory, logger:
     clock: systemClock,
     cacheBytesMax: config.cacheBytes,
   })
+  closers.push(() => states.current.close())
   const log = await openRaftLog({
     fileSystem: nodeFileSystem,
     directory: join(groupPath, 'log'),
@@ -143,6 +147,7 @@ async function openStorage(config: NodeConfig, directory: DataDirectory, logger:
     random: randomBytes,
     logger,
   })
+  closers.push(() => log.close())
   const amnesia = await openAmnesiaNote(nodeFileSystem, join(groupPath, 'amnesia'))
   return { states, log, amnesia }
 }

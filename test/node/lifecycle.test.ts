@@ -2,6 +2,7 @@
 // timer is left behind.
 import { afterEach, describe, expect, it } from 'vitest'
 import { QuorateError } from '../../src/api/errors.ts'
+import type { ReadAnswer } from '../../src/node/facade.ts'
 import { MemoryCluster } from '../support/memory-cluster.ts'
 
 let cluster: MemoryCluster
@@ -158,6 +159,35 @@ describe('a node whose disk fails', () => {
     cluster.disk(leader).freeBytes = 3_000
     await cluster.advance(600)
     await cluster.mustPut(leader, 'more', 'v')
+  })
+})
+
+describe('nodes that were suspended', () => {
+  it('N1: start no election because they slept, and go on where they were', async () => {
+    cluster = await MemoryCluster.started(3)
+    const leader = cluster.leader!
+    await cluster.mustPut(leader, 'k', 'v')
+    await cluster.advance(200)
+    const { term } = cluster.node(leader).status()
+    for (let times = 0; times < 5; times++) {
+      cluster.clock.stall(10_000)
+      await cluster.advance(37)
+    }
+    await cluster.advance(1_000)
+    expect(cluster.leader).toBe(leader)
+    expect(cluster.node(leader).status().term).toBe(term)
+    expect(await cluster.mustGet(leader, 'k')).toBe('v')
+  })
+
+  it('say how old their state may be, with the time they slept counted', async () => {
+    cluster = await MemoryCluster.started(3)
+    const follower = cluster.followers[0]!
+    await cluster.advance(1_000)
+    cluster.isolate(follower)
+    cluster.clock.stall(10_000)
+    const answer = await cluster.answer(cluster.read(follower, 'k', { consistency: 'stale' }))
+    expect(answer).toMatchObject({ stalenessMs: expect.any(Number) as number })
+    expect((answer as ReadAnswer).stalenessMs).toBeGreaterThanOrEqual(10_000)
   })
 })
 

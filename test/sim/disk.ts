@@ -42,7 +42,6 @@ export class Disk {
   isDamaged = false
   readonly #parts: DiskParts
   readonly #prng: Prng
-  #host: Host | undefined
   #stateWrites: (() => void)[] = []
 
   constructor(parts: DiskParts) {
@@ -62,7 +61,6 @@ export class Disk {
 
   /** A process starts on it. */
   attach(host: Host): void {
-    this.#host = host
     this.hasFailed = false
     this.files.configure(this.#options(host))
     this.store = new MemoryStore({ from: this.store, schedule: (kind, work) => this.#stateWork(host, kind, work) })

@@ -10,7 +10,6 @@ import type {
   StateSnapshot,
 } from '../../src/node/ports.ts'
 import type { Message, NodeId, Term } from '../../src/raft/index.ts'
-import type { Prng } from '../../src/lib/prng.ts'
 import type { Links } from './links.ts'
 import type { Host } from './host.ts'
 import type { Observer } from './observer.ts'
@@ -65,7 +64,6 @@ export class Connection {
 
 export interface NetworkParts {
   readonly world: World
-  readonly prng: Prng
   readonly links: Links
   readonly situations: Situations
   readonly observer: Observer

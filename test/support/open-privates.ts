@@ -2,11 +2,11 @@
 // be copied and compared as a whole. Nothing else changes, no field can be forgotten, and src needs no door for tests.
 import type { Plugin } from 'vitest/config'
 
-export const openPrivates = (folder: string): Plugin => ({
+export const openPrivates = (...folders: readonly string[]): Plugin => ({
   name: 'open-privates',
   enforce: 'pre',
   transform(code, id) {
-    if (!id.includes(folder)) return undefined
+    if (!folders.some((folder) => id.includes(folder))) return undefined
     return { code: code.replaceAll(/(?<![\w{`#])#(?=[a-z]\w*)/gi, '$'), map: null }
   },
 })

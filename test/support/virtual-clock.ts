@@ -49,13 +49,18 @@ export class VirtualClock implements Clock {
     }
   }
 
+  /** Moves on by `ms` and fires nothing, as when the process is suspended: what fell due fires late, with the next advance. */
+  stall(ms: number): void {
+    this.#nowMs += ms
+  }
+
   /** Moves on by `ms`, firing what falls due, in order. */
   advance(ms: number): void {
     const endMs = this.#nowMs + ms
     this.settle()
     for (let next = this.#next(endMs); next !== undefined; next = this.#next(endMs)) {
       this.#timers = this.#timers.filter((timer) => timer !== next)
-      this.#nowMs = next.atMs
+      this.#nowMs = Math.max(this.#nowMs, next.atMs)
       next.callback()
       this.settle()
     }

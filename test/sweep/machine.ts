@@ -11,7 +11,7 @@ import { QuorateNode } from '../../src/node/quorate-node.ts'
 import { openAmnesiaNote } from '../../src/storage/amnesia-note.ts'
 import { createIncarnations, openIncarnations } from '../../src/storage/incarnation-registry.ts'
 import { SimulatedFileSystem } from '../../src/storage/simulated-file-system.ts'
-import type { Fault, FileOperation, Survival } from '../../src/storage/simulated-file-system.ts'
+import type { Fault, Survival } from '../../src/storage/simulated-file-system.ts'
 import { MemoryStore, openStateStorage } from '../../src/storage/state-db/index.ts'
 import { openRaftLog } from '../../src/storage/wal/index.ts'
 import type { MemoryNetwork } from '../../src/transport/memory-network.ts'
@@ -86,7 +86,7 @@ export class Machine {
 
   constructor(options: MachineOptions) {
     this.#options = options
-    this.#disk = new SimulatedFileSystem({ fault: (operation) => this.#fault(operation) })
+    this.#disk = new SimulatedFileSystem({ fault: () => this.#fault() })
     this.#store = this.#newStore()
   }
 
@@ -104,37 +104,8 @@ export class Machine {
     const clock = new LifeClock(this.#options.clock)
     const boot = ++this.#boots
     const registry = await this.#registry()
-    const configuration = {
-      members,
-      confState: {
-        voters: members.map(({ id }) => id),
-        votersOutgoing: [],
-        learners: [],
-        learnersNext: [],
-        autoLeave: false,
-      },
-    }
-    const states = await openStateStorage({
-      directory: '/group',
-      fileSystem: this.#disk,
-      store: this.#store,
-      initial: { configuration, meta: initialMeta() },
-      recordDigest: recordShare,
-      clock,
-      logger: quiet,
-      batchDelayMs: 20,
-    })
     const prng = new Prng(`${self.name}/${boot}`)
-    const log = await openRaftLog({
-      fileSystem: this.#disk,
-      directory: '/group/log',
-      votePath: '/group/vote',
-      keepFrom: states.current.meta.index + 1,
-      memoryBytesMax: 0,
-      segmentBytes: SEGMENT_BYTES,
-      random: (bytes) => Uint8Array.from({ length: bytes }, () => prng.below(256)),
-      logger: quiet,
-    })
+    const { states, log } = await this.#openStorage(clock, prng)
     const amnesia = await openAmnesiaNote(this.#disk, '/group/amnesia')
     const hello = { id: self.id, name: self.name, boot, incarnation: registry.own, url: '', version: '0.0.0' }
     const transport = network.transport(hello)
@@ -165,11 +136,44 @@ export class Machine {
         logger: this.#logger,
       },
     )
-    void node.failed.then((error) => {
-      if (!this.isOff) this.failure = error
-    })
+    void node.failed.then((error) => (this.failure = this.isOff ? undefined : error))
     this.#life = { clock, transport, node }
     await node.start()
+  }
+
+  async #openStorage(clock: Clock, prng: Prng) {
+    const { members } = this.#options
+    const configuration = {
+      members,
+      confState: {
+        voters: members.map(({ id }) => id),
+        votersOutgoing: [],
+        learners: [],
+        learnersNext: [],
+        autoLeave: false,
+      },
+    }
+    const states = await openStateStorage({
+      directory: '/group',
+      fileSystem: this.#disk,
+      store: this.#store,
+      initial: { configuration, meta: initialMeta() },
+      recordDigest: recordShare,
+      clock,
+      logger: quiet,
+      batchDelayMs: 20,
+    })
+    const log = await openRaftLog({
+      fileSystem: this.#disk,
+      directory: '/group/log',
+      votePath: '/group/vote',
+      keepFrom: states.current.meta.index + 1,
+      memoryBytesMax: 0,
+      segmentBytes: SEGMENT_BYTES,
+      random: (bytes) => Uint8Array.from({ length: bytes }, () => prng.below(256)),
+      logger: quiet,
+    })
+    return { states, log }
   }
 
   /** The power goes off, if it is not, and comes back: the disk has kept what `survival` says of what was not synced. */
@@ -178,7 +182,7 @@ export class Machine {
     this.powerOffAt = Infinity
     this.isOff = false
     this.failure = undefined
-    this.#disk = this.#disk.crash(survival, { fault: (operation) => this.#fault(operation) })
+    this.#disk = this.#disk.crash(survival, { fault: () => this.#fault() })
     this.#store = this.#newStore(this.#store)
     await this.start()
   }
@@ -201,7 +205,7 @@ export class Machine {
     return await openIncarnations(disk, path)
   }
 
-  #fault(_: FileOperation): Fault | undefined {
+  #fault(): Fault | undefined {
     return this.#isLastOperation() ? { kind: 'power-off' } : undefined
   }
 

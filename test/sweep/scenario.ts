@@ -104,7 +104,8 @@ export class Scenario {
   /** Hands leadership over to a machine, if it does not lead already. */
   async makeLeader(machine: Machine): Promise<void> {
     const { leader } = this
-    if (leader !== undefined && leader !== machine) await this.settled(leader.node!.transferLeadership(machine.name), leader)
+    if (leader !== undefined && leader !== machine)
+      await this.settled(leader.node!.transferLeadership(machine.name), leader)
     await this.until(() => this.leader === machine)
   }
 
@@ -161,7 +162,12 @@ export class Scenario {
   }
 
   async #checkKey(node: NonNullable<Machine['node']>, name: string, key: string): Promise<void> {
-    const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined, timeoutMs: 5_000 } as const
+    const options = {
+      consistency: 'linearizable',
+      maxStaleMs: undefined,
+      minRevision: undefined,
+      timeoutMs: 5_000,
+    } as const
     let found: string | undefined
     node.read(key, options, (answer) => {
       if (answer instanceof QuorateError) found = answer.message

@@ -57,7 +57,8 @@ const LIVES: readonly Life[] = [
       await scenario.makeLeader(victim)
       scenario.isolate(victim)
       await scenario.write(victim, 1, 300)
-      const isReplaced = (): boolean => scenario.machines.some((one) => one !== victim && one.node?.status().role === 'leader')
+      const isReplaced = (): boolean =>
+        scenario.machines.some((one) => one !== victim && one.node?.status().role === 'leader')
       await scenario.until(isReplaced)
       const rival = scenario.machines.find((one) => one !== victim && one.node?.status().role === 'leader')
       await scenario.write(rival, 2)

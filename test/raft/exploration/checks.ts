@@ -41,8 +41,7 @@ function electionSafety(messages: readonly Message[]): void {
   for (const message of messages) {
     if (message.type === 'append-entries' || message.type === 'heartbeat') {
       const known = leaders.get(message.term) ?? message.from
-      if (known !== message.from)
-        throw new Error(`two leaders in term ${message.term}: ${known} and ${message.from}`)
+      if (known !== message.from) throw new Error(`two leaders in term ${message.term}: ${known} and ${message.from}`)
       leaders.set(message.term, known)
     } else if (message.type === 'request-vote-response' && message.isGranted) {
       const voter = `${message.from}/${message.term}`
@@ -79,7 +78,8 @@ function leaderCompleteness(nodes: readonly Local[], committed: readonly Committ
     if (!raft.isLeader) continue
     for (const { index, term, by } of committed) {
       if (by >= raft.term || index <= disk.base.index) continue
-      if (raft.termAt(index) !== term) throw new Error(`the leader ${raft.id} of term ${raft.term} lacks entry ${index}`)
+      if (raft.termAt(index) !== term)
+        throw new Error(`the leader ${raft.id} of term ${raft.term} lacks entry ${index}`)
     }
   }
 }

@@ -172,8 +172,7 @@ export class Explorer {
 
   *#inputs(state: State, node: number): Generator<Input> {
     const { spent, committed } = state
-    const isAllowed = (kind: Limited): boolean =>
-      (spent[LIMITED.indexOf(kind)] ?? 0) < this.#scope.budget[kind]
+    const isAllowed = (kind: Limited): boolean => (spent[LIMITED.indexOf(kind)] ?? 0) < this.#scope.budget[kind]
     yield { kind: 'persist' }
     if (isAllowed('campaign')) yield { kind: 'campaign' }
     if (isAllowed('tick')) yield { kind: 'tick' }
@@ -228,11 +227,11 @@ export class Explorer {
 
   /** State Machine Safety (figure 3.2): what is committed at an index is so for good. */
   #commit(number: number, entries: readonly Entry[], by: Term): number {
-    let committed = this.#committed.items[number]!
+    const committed = [...this.#committed.items[number]!]
     for (const { index, term, data } of entries) {
       const text = Buffer.from(data).toString()
       const known = committed[index - 1]
-      if (known === undefined) committed = [...committed, { index, term, text, by }]
+      if (known === undefined) committed.push({ index, term, text, by })
       else if (known.term !== term || known.text !== text)
         throw new Error(`entry ${index} is committed as ${term} "${text}" and as ${known.term} "${known.text}"`)
     }

@@ -117,7 +117,9 @@ export function isPossible(local: Local, input: Input): boolean {
     case 'crash':
       return !input.isWriteKept || local.write !== undefined
     case 'compact':
-      return raft.standing === 'full' && local.write?.snapshot === undefined && raft.appliedIndex > local.disk.base.index
+      return (
+        raft.standing === 'full' && local.write?.snapshot === undefined && raft.appliedIndex > local.disk.base.index
+      )
     case 'read':
       return raft.leaderId !== undefined
     case 'deliver':

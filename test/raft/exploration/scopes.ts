@@ -27,7 +27,7 @@ class Script implements Beginning {
   settle(nodes: readonly number[], isWanted: (message: Message) => boolean = () => true): this {
     const isAmong = (message: Message): boolean =>
       nodes.includes(IDS.indexOf(message.from)) && nodes.includes(IDS.indexOf(message.to)) && isWanted(message)
-    for (let isBusy = true; isBusy; ) {
+    for (let isBusy = true; isBusy;) {
       isBusy = false
       for (const node of nodes) {
         if (this.#nodes[node]!.write === undefined) continue
@@ -76,16 +76,14 @@ const figure8 = (nodes: readonly Local[]): Script =>
     .elect(0, 2)
     .settle([0, 2], (message) => message.type !== 'append-entries' || message.entries[0]?.index !== 2)
 
+const isState = ({ type }: Message): boolean => type === 'install-snapshot'
+
 /** A follower was given a state and goes on from there; the same state may arrive again. */
 const installed = (nodes: readonly Local[]): Script => {
   const script = leader(1)(nodes)
-    .input(0, { kind: 'propose', text: 'a' })
-    .settle([0, 1])
-    .quiet()
-    .input(0, { kind: 'compact' })
-    .input(0, { kind: 'tick' })
-    .settle([0, 2], ({ type }) => type !== 'install-snapshot')
-  const [state] = script.sent.filter(({ type }) => type === 'install-snapshot')
+  script.input(0, { kind: 'propose', text: 'a' }).settle([0, 1]).quiet().input(0, { kind: 'compact' })
+  script.input(0, { kind: 'tick' }).settle([0, 2], () => !script.sent.some(isState))
+  const state = script.sent.find(isState)
   script.settle([0, 2]).quiet()
   script.sent.push(state!)
   return script

@@ -7,20 +7,34 @@ export const NODE_BUGS: readonly Bug[] = [
   {
     id: 'R5',
     what: 'a confirmed read is answered before the state has got that far',
-    patches: [src('node/reads.ts', 'const ready = this.#confirmed.filter(({ index }) => index <= applied)', 'const ready = this.#confirmed.filter(({ index }) => index <= Infinity)')],
+    patches: [
+      src(
+        'node/reads.ts',
+        'const ready = this.#confirmed.filter(({ index }) => index <= applied)',
+        'const ready = this.#confirmed.filter(({ index }) => index <= Infinity)',
+      ),
+    ],
     suites: ['test/node/reads.test.ts'],
   },
   {
     id: 'A4',
     what: 'apply looks at the clock of its machine',
     isStarred: true,
-    patches: [src('kv/state-machine.ts', 'Math.max(clusterTimeMs, stampMs)', 'Math.max(clusterTimeMs, stampMs, Date.now())')],
+    patches: [
+      src('kv/state-machine.ts', 'Math.max(clusterTimeMs, stampMs)', 'Math.max(clusterTimeMs, stampMs, Date.now())'),
+    ],
     suites: ['test/kv/state-machine.test.ts'],
   },
   {
     id: 'A13',
     what: 'a key that was deleted and made again goes on counting its versions',
-    patches: [src('kv/state-machine.ts', 'isTombstone ? 0 : (current?.version ?? 0) + 1', 'isTombstone ? 0 : (last?.version ?? 0) + (last?.isTombstone === true ? 2 : 1)')],
+    patches: [
+      src(
+        'kv/state-machine.ts',
+        'isTombstone ? 0 : (current?.version ?? 0) + 1',
+        'isTombstone ? 0 : (last?.version ?? 0) + (last?.isTombstone === true ? 2 : 1)',
+      ),
+    ],
     suites: ['test/kv/state-machine.test.ts'],
   },
   {
@@ -35,8 +49,16 @@ export const NODE_BUGS: readonly Bug[] = [
     what: 'members of another cluster are let in',
     isStarred: true,
     patches: [
-      src('transport/handshake.ts', '    if (challenge.clusterId !== this.#context.clusterId)\n      return this.#refuse(clusterRefusal(this.#context, challenge.clusterId))\n', ''),
-      src('transport/handshake.ts', '    if (hello.clusterId !== clusterId) return clusterRefusal(this.#context, hello.clusterId)\n', ''),
+      src(
+        'transport/handshake.ts',
+        '    if (challenge.clusterId !== this.#context.clusterId)\n      return this.#refuse(clusterRefusal(this.#context, challenge.clusterId))\n',
+        '',
+      ),
+      src(
+        'transport/handshake.ts',
+        '    if (hello.clusterId !== clusterId) return clusterRefusal(this.#context, hello.clusterId)\n',
+        '',
+      ),
     ],
     suites: ['test/transport/handshake.test.ts'],
   },
@@ -44,7 +66,13 @@ export const NODE_BUGS: readonly Bug[] = [
     id: 'N1',
     what: 'a tick that fires after a stall counts before the sockets were read',
     isStarred: true,
-    patches: [src('node/node-driver.ts', 'if (clock.now() - this.#nextTickMs > LATE_MS) clock.soon(() => this.#tick())\n      else this.#tick()', 'this.#tick()')],
+    patches: [
+      src(
+        'node/node-driver.ts',
+        'if (clock.now() - this.#nextTickMs > LATE_MS) clock.soon(() => this.#tick())\n      else this.#tick()',
+        'this.#tick()',
+      ),
+    ],
     suites: ['test/node/driver.test.ts'],
   },
   {
@@ -63,14 +91,26 @@ export const NODE_BUGS: readonly Bug[] = [
   {
     id: 'H2',
     what: 'bytes of a key that are no UTF-8 collapse into one character',
-    patches: [src('http/target.ts', 'return keyFromBytes(bytes.subarray(0, length))', "return keyFromBytes(Buffer.from(bytes.toString('utf8', 0, length)))")],
+    patches: [
+      src(
+        'http/target.ts',
+        'return keyFromBytes(bytes.subarray(0, length))',
+        "return keyFromBytes(Buffer.from(bytes.toString('utf8', 0, length)))",
+      ),
+    ],
     suites: ['test/http/target.test.ts'],
   },
   {
     id: 'H8a',
     what: 'the client reports a broken connection as not applied',
     isStarred: true,
-    patches: [src('client/call.ts', "  const code = error.kind === 'broken' ? 'CONNECTION_LOST' : 'UNEXPECTED_ANSWER'\n  return {\n    kind: error.kind,\n    code,\n    outcome: 'unknown'", "  const code = error.kind === 'broken' ? 'CONNECTION_LOST' : 'UNEXPECTED_ANSWER'\n  return {\n    kind: error.kind,\n    code,\n    outcome: 'not-applied'")],
+    patches: [
+      src(
+        'client/call.ts',
+        "  const code = error.kind === 'broken' ? 'CONNECTION_LOST' : 'UNEXPECTED_ANSWER'\n  return {\n    kind: error.kind,\n    code,\n    outcome: 'unknown'",
+        "  const code = error.kind === 'broken' ? 'CONNECTION_LOST' : 'UNEXPECTED_ANSWER'\n  return {\n    kind: error.kind,\n    code,\n    outcome: 'not-applied'",
+      ),
+    ],
     suites: ['test/client/call.test.ts'],
   },
   {
@@ -86,14 +126,24 @@ export const NODE_BUGS: readonly Bug[] = [
     isStarred: true,
     patches: [
       src('client/retry-policy.ts', "if (operation !== 'read' && outcome === 'unknown') return 'fail'", ''),
-      src('client/retry-policy.ts', "broken: ['elsewhere', 'fail', 'fail']", "broken: ['elsewhere', 'elsewhere', 'elsewhere']"),
+      src(
+        'client/retry-policy.ts',
+        "broken: ['elsewhere', 'fail', 'fail']",
+        "broken: ['elsewhere', 'elsewhere', 'elsewhere']",
+      ),
     ],
     suites: ['test/client/retry-policy.test.ts'],
   },
   {
     id: 'H10',
     what: 'a forwarded batch whose answer was lost is sent again',
-    patches: [src('node/writes.ts', '        submission.giveUpAtMs = this.#clock.now() + LOST_GRACE_MS', '        return this.#requeue(submission)')],
+    patches: [
+      src(
+        'node/writes.ts',
+        '        submission.giveUpAtMs = this.#clock.now() + LOST_GRACE_MS',
+        '        return this.#requeue(submission)',
+      ),
+    ],
     suites: ['test/node/writes.test.ts'],
   },
 ]

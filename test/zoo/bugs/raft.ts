@@ -145,16 +145,24 @@ const LOG: readonly Bug[] = [
     what: 'a previous entry below what memory holds is taken for a conflict',
     isStarred: true,
     patches: [
-      core('following.ts', 'if (prev.index < log.commitIndex) {', 'if (prev.index < log.commitIndex && prev.index > log.base.index) {'),
+      core(
+        'following.ts',
+        'if (prev.index < log.commitIndex) {',
+        'if (prev.index < log.commitIndex && prev.index > log.base.index) {',
+      ),
     ],
     suites: [REPLICATION],
   },
   {
     id: 'L6',
-    what: "an acknowledgement claims the whole own log, not what the append proved",
+    what: 'an acknowledgement claims the whole own log, not what the append proved',
     isStarred: true,
     patches: [
-      core('following.ts', 'return acknowledge(core, role, prev.index + entries.length, message)', 'return acknowledge(core, role, log.lastIndex, message)'),
+      core(
+        'following.ts',
+        'return acknowledge(core, role, prev.index + entries.length, message)',
+        'return acknowledge(core, role, log.lastIndex, message)',
+      ),
     ],
     suites: [REPLICATION, RANDOM],
   },
@@ -175,7 +183,11 @@ const LOG: readonly Bug[] = [
     id: 'L8a',
     what: 'an append commits beyond the entries that it proved to match',
     patches: [
-      core('following.ts', 'core.log.commitTo(Math.min(message.commitIndex, matchIndex))', 'core.log.commitTo(Math.min(message.commitIndex, core.log.lastIndex))'),
+      core(
+        'following.ts',
+        'core.log.commitTo(Math.min(message.commitIndex, matchIndex))',
+        'core.log.commitTo(Math.min(message.commitIndex, core.log.lastIndex))',
+      ),
     ],
     suites: [REPLICATION],
   },
@@ -183,7 +195,11 @@ const LOG: readonly Bug[] = [
     id: 'L8b',
     what: 'a heartbeat commits what the follower was never seen to hold',
     patches: [
-      core('following.ts', 'core.log.commitTo(Math.min(message.commitIndex, known))', 'core.log.commitTo(Math.min(message.commitIndex, core.log.lastIndex))'),
+      core(
+        'following.ts',
+        'core.log.commitTo(Math.min(message.commitIndex, known))',
+        'core.log.commitTo(Math.min(message.commitIndex, core.log.lastIndex))',
+      ),
       core('replication.ts', 'const commitIndex = committedAt(core, progress)\n', 'const { commitIndex } = core.log\n'),
     ],
     suites: [REPLICATION, RANDOM],
@@ -203,20 +219,28 @@ const LOG: readonly Bug[] = [
   {
     id: 'L18',
     what: 'installing a snapshot moves the commit index back',
-    patches: [core('log.ts', 'this.#commitIndex = Math.max(this.#commitIndex, state.index)', 'this.#commitIndex = state.index')],
+    patches: [
+      core('log.ts', 'this.#commitIndex = Math.max(this.#commitIndex, state.index)', 'this.#commitIndex = state.index'),
+    ],
     suites: [REPLICATION],
   },
   {
     id: 'L21',
     what: 'a leader counts its own entries before they are durable',
-    patches: [core('acknowledgements.ts', 'id === core.id ? core.log.persistedIndex', 'id === core.id ? core.log.lastIndex')],
+    patches: [
+      core('acknowledgements.ts', 'id === core.id ? core.log.persistedIndex', 'id === core.id ? core.log.lastIndex'),
+    ],
     suites: [RANDOM],
   },
   {
     id: 'M10',
     what: 'learners count towards the quorum of a commit',
     patches: [
-      core('quorum.ts', 'const incoming = majorityIndex(conf.voters, indexOf)', 'const incoming = majorityIndex([...conf.voters, ...conf.learners], indexOf)'),
+      core(
+        'quorum.ts',
+        'const incoming = majorityIndex(conf.voters, indexOf)',
+        'const incoming = majorityIndex([...conf.voters, ...conf.learners], indexOf)',
+      ),
     ],
     suites: ['test/raft/quorum.test.ts', RANDOM],
   },
@@ -234,14 +258,22 @@ const READ: readonly Bug[] = [
     id: 'R1',
     what: 'a new leader answers reads before it has committed in its term',
     isStarred: true,
-    patches: [core('reads.ts', '!leader.reads.isWaiting || core.log.commitIndex < leader.termStartIndex', '!leader.reads.isWaiting')],
+    patches: [
+      core(
+        'reads.ts',
+        '!leader.reads.isWaiting || core.log.commitIndex < leader.termStartIndex',
+        '!leader.reads.isWaiting',
+      ),
+    ],
     suites: [READS, RANDOM],
   },
   {
     id: 'R2',
     what: 'a leader answers reads without asking anybody',
     isStarred: true,
-    patches: [core('reads.ts', "role.reads.add({ kind: 'local', id })", 'core.out.confirmRead(id, core.log.commitIndex)')],
+    patches: [
+      core('reads.ts', "role.reads.add({ kind: 'local', id })", 'core.out.confirmRead(id, core.log.commitIndex)'),
+    ],
     suites: [READS, RANDOM],
   },
   {
@@ -256,8 +288,16 @@ const READ: readonly Bug[] = [
     what: 'an answer to a read of an earlier term is taken',
     isStarred: true,
     patches: [
-      core('terms.ts', "    case 'install-snapshot':\n      // A state", "    case 'read-index-response':\n    case 'install-snapshot':\n      // A state"),
-      core('reads.ts', "core.role.kind !== 'follower' || core.role.leaderId !== message.from) return dropped", "core.role.kind === 'leader') return dropped"),
+      core(
+        'terms.ts',
+        "    case 'install-snapshot':\n      // A state",
+        "    case 'read-index-response':\n    case 'install-snapshot':\n      // A state",
+      ),
+      core(
+        'reads.ts',
+        "core.role.kind !== 'follower' || core.role.leaderId !== message.from) return dropped",
+        "core.role.kind === 'leader') return dropped",
+      ),
       core('reads.ts', 'if (!core.role.reads.delete(message.id)) return', 'if (message.id < 0) return'),
     ],
     suites: [READS],
@@ -276,7 +316,9 @@ const SNAPSHOTS: readonly Bug[] = [
     id: 'S4',
     what: "the suffix of the log is kept though its entry at the snapshot's index conflicts",
     isStarred: true,
-    patches: [core('log.ts', 'if (this.termAt(state.index) === state.term) {', 'if (this.termAt(state.index) !== undefined) {')],
+    patches: [
+      core('log.ts', 'if (this.termAt(state.index) === state.term) {', 'if (this.termAt(state.index) !== undefined) {'),
+    ],
     suites: [REPLICATION, RANDOM],
   },
   {

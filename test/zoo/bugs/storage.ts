@@ -22,7 +22,11 @@ export const STORAGE_BUGS: readonly Bug[] = [
     isStarred: true,
     patches: [
       wal('raft-log.ts', '          await this.#voteFile.write(record.hardState)\n', ''),
-      wal('raft-log.ts', '      hardState: this.#hardState,\n      marker', '      hardState: { term: 0, votedFor: undefined, commitIndex: 0 },\n      marker'),
+      wal(
+        'raft-log.ts',
+        '      hardState: this.#hardState,\n      marker',
+        '      hardState: { term: 0, votedFor: undefined, commitIndex: 0 },\n      marker',
+      ),
     ],
     suites: [CRASH],
   },
@@ -30,7 +34,9 @@ export const STORAGE_BUGS: readonly Bug[] = [
     id: 'L3',
     what: 'hard state, truncation and entries of one append are separate writes',
     isStarred: true,
-    patches: [wal('raft-log.ts', 'await this.#write(records)', 'for (const record of records) await this.#write([record])')],
+    patches: [
+      wal('raft-log.ts', 'await this.#write(records)', 'for (const record of records) await this.#write([record])'),
+    ],
     suites: [CRASH],
   },
   {
@@ -51,37 +57,51 @@ export const STORAGE_BUGS: readonly Bug[] = [
     id: 'D3',
     what: 'a log that failed to sync goes on',
     isStarred: true,
-    patches: [
-      wal('raft-log.ts', 'if (this.#failure !== undefined) return Promise.reject(this.#failure)\n', ''),
-    ],
+    patches: [wal('raft-log.ts', 'if (this.#failure !== undefined) return Promise.reject(this.#failure)\n', '')],
     suites: [CONFORMANCE],
   },
   {
     id: 'D4',
     what: 'the torn end of the last write is taken for a write',
     isStarred: true,
-    patches: [wal('frame.ts', 'return chainedChecksum(body, chain) === header.bodyChecksum ? body : undefined', 'return body')],
+    patches: [
+      wal('frame.ts', 'return chainedChecksum(body, chain) === header.bodyChecksum ? body : undefined', 'return body'),
+    ],
     suites: [CRASH, SWEEP],
   },
   {
     id: 'D5a',
     what: 'the checksum of frames on disk is not looked at when they are read again',
     isStarred: true,
-    patches: [wal('frame.ts', 'return chainedChecksum(body, chain) === header.bodyChecksum ? body : undefined', 'return body')],
+    patches: [
+      wal('frame.ts', 'return chainedChecksum(body, chain) === header.bodyChecksum ? body : undefined', 'return body'),
+    ],
     suites: [CORRUPTION],
   },
   {
     id: 'D5b',
     what: 'a damaged frame before intact ones is cut off like a torn end',
     isStarred: true,
-    patches: [wal('recovery.ts', 'if (highest > expected) throw damagedWrite', 'if (highest > expected + 1e9) throw damagedWrite')],
+    patches: [
+      wal(
+        'recovery.ts',
+        'if (highest > expected) throw damagedWrite',
+        'if (highest > expected + 1e9) throw damagedWrite',
+      ),
+    ],
     suites: [CORRUPTION],
   },
   {
     id: 'D5c',
     what: 'the checksum of stored values is not looked at',
     isStarred: true,
-    patches: [state('stored-value.ts', 'const found = crc32(stored.subarray(0, end), crc32(key))', 'const found = stored.readUInt32LE(end)')],
+    patches: [
+      state(
+        'stored-value.ts',
+        'const found = crc32(stored.subarray(0, end), crc32(key))',
+        'const found = stored.readUInt32LE(end)',
+      ),
+    ],
     suites: ['test/storage/state-db/corruption.test.ts'],
   },
   {
@@ -124,7 +144,11 @@ export const STORAGE_BUGS: readonly Bug[] = [
     isStarred: true,
     patches: [
       state('snapshot-receiver.ts', 'if (difference !== undefined) throw', 'if (difference === "") throw'),
-      state('snapshot-receiver.ts', 'if (found.keys !== stored.meta.liveKeys || !equalHash(found.live, stored.meta.digest.live)) {', 'if (found.keys < 0) {'),
+      state(
+        'snapshot-receiver.ts',
+        'if (found.keys !== stored.meta.liveKeys || !equalHash(found.live, stored.meta.digest.live)) {',
+        'if (found.keys < 0) {',
+      ),
     ],
     suites: [SNAPSHOT],
   },

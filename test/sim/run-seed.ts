@@ -1,0 +1,183 @@
+// One seed, from beginning to end: the cluster forms, faults rain down on it while clients work (safety), then a random majority is
+// healed while everything else stays broken for good, and must make progress (liveness). In the end the history is checked.
+import { Prng } from '../../src/lib/prng.ts'
+import { checkHistory } from '../linearizability/checker.ts'
+import { quorateModel } from '../linearizability/models/quorate.ts'
+import { SimulatedCluster } from './cluster.ts'
+import type { Member } from './member.ts'
+import { Nemesis } from './nemesis.ts'
+import type { SituationCounts } from './situations.ts'
+import { drawSwarm } from './swarm.ts'
+import type { Swarm, SwarmChoice } from './swarm.ts'
+import { Workload } from './workload.ts'
+
+export interface SeedOptions extends SwarmChoice {
+  /** Called with each event's line. */
+  readonly onLine?: ((line: string) => void) | undefined
+}
+
+export interface SeedResult {
+  readonly seed: number
+  readonly swarm: Swarm
+  /** Undefined: nothing is wrong. */
+  readonly failure: string | undefined
+  /** The last events, in words, of a seed that failed. */
+  readonly lastEvents: readonly string[]
+  readonly traceHash: string
+  readonly simulatedMs: number
+  readonly events: number
+  readonly operations: number
+  readonly answered: number
+  readonly entries: number
+  /** The checker could not decide within its budget. */
+  readonly isUndecided: boolean
+  readonly situations: SituationCounts
+}
+
+const FORM_WITHIN_MS = 60_000
+const PROGRESS_WITHIN_MS = 60_000
+const CONVERGE_WITHIN_MS = 60_000
+/** After the last request was sent, those under way end within their time limits. */
+const LAST_ANSWERS_MS = 6_000
+const CHECK_STEPS_MAX = 2_000_000
+const SUPERVISE_MS = 20
+
+export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {
+  const prng = new Prng(seed)
+  const swarm = drawSwarm(prng.fork('swarm'), options)
+  const cluster = new SimulatedCluster(swarm, prng.fork('cluster'))
+  const workload = new Workload(cluster, prng.fork('workload'))
+  const nemesis = new Nemesis(cluster, prng.fork('nemesis'))
+  const { world } = cluster
+  world.trace.onLine = options.onLine
+  const failed = (error: unknown): void => world.violate(`a promise was rejected and nobody heard: ${describeError(error)}`)
+  process.on('unhandledRejection', failed)
+  let isUndecided = false
+  try {
+    await cluster.prepare()
+    supervise(cluster)
+    await form(cluster, workload, nemesis)
+    await world.run(swarm.safetyMs)
+    nemesis.stop()
+    await recover(cluster, workload, prng.fork('liveness'))
+    isUndecided = checkOperations(cluster, workload)
+  } finally {
+    process.off('unhandledRejection', failed)
+  }
+  const failure = world.violation?.message
+  return {
+    seed,
+    swarm,
+    failure,
+    lastEvents: failure === undefined ? [] : world.trace.last(80, (kind) => !kind.startsWith('heartbeat')),
+    traceHash: world.trace.hash,
+    simulatedMs: world.nowMs,
+    events: world.events,
+    operations: workload.history.operations().length,
+    answered: workload.answered,
+    entries: cluster.observer.appliedMax,
+    isUndecided,
+    situations: cluster.situations.counts,
+  }
+}
+
+/** Starts what is down and may run, as an init system does. */
+function supervise(cluster: SimulatedCluster): void {
+  const { world, members } = cluster
+  for (const member of members) {
+    if (member.state === 'down' && world.nowMs >= member.restartAtMs) member.start()
+  }
+  world.after(SUPERVISE_MS, () => supervise(cluster))
+}
+
+/** Members vouch for each other before any of them may be lost; on a rough start, all the other faults begin at once. */
+async function form({ world, members, swarm }: SimulatedCluster, workload: Workload, nemesis: Nemesis): Promise<void> {
+  if (swarm.isRoughStart) {
+    nemesis.start()
+    workload.start()
+    return
+  }
+  const isFormed = await world.run(FORM_WITHIN_MS, () => members.every((member) => member.isRegistered))
+  if (!isFormed) world.violate(`the cluster did not form within ${FORM_WITHIN_MS} simulated ms, without any fault`)
+  nemesis.start()
+  workload.start()
+}
+
+/** The liveness phase. */
+async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng): Promise<void> {
+  const { world, members, links, majority, swarm } = cluster
+  const able = members.filter(({ state, isWiped, disk }) => state !== 'dead' && !isWiped && !disk.isDamaged)
+  const registered = able.filter((member) => member.isRegistered || member.state === 'down')
+  const core = choose(registered.length >= majority && !swarm.isRoughStart ? registered : able, majority, prng)
+  world.note('heal', core.map(({ name }) => name).join(' '))
+  links.isQuiet = true
+  links.mendAll()
+  for (const member of members) {
+    if (core.includes(member)) heal(member)
+    else isolate(cluster, member)
+  }
+  // Until they have vouched for each other, members need those whom the founding rule names: then nobody stays behind.
+  if (core.some((member) => !member.isRegistered) && swarm.isRoughStart) {
+    links.mendAll()
+    for (const member of able) heal(member)
+  }
+  const probe = workload.mustWrite('k0', 2_000)
+  if (!(await world.run(PROGRESS_WITHIN_MS, () => probe.isDone)))
+    world.violate(`a healed majority made no progress within ${PROGRESS_WITHIN_MS} simulated ms: ${describe(cluster)}`)
+  workload.stop()
+  await world.run(LAST_ANSWERS_MS)
+  const isConverged = await world.run(CONVERGE_WITHIN_MS, () => haveConverged(cluster, core))
+  if (!isConverged)
+    world.violate(`a healed majority did not converge within ${CONVERGE_WITHIN_MS} simulated ms: ${describe(cluster)}`)
+}
+
+function choose(from: readonly Member[], count: number, prng: Prng): Member[] {
+  const left = [...from]
+  const chosen: Member[] = []
+  while (chosen.length < count && left.length > 0) {
+    const at = prng.below(left.length)
+    chosen.push(...left.splice(at, 1))
+  }
+  // Now and then more than just a majority.
+  return chosen.length === count && left.length > 0 && prng.chance(1, 2) ? [...chosen, ...left] : chosen
+}
+
+function heal({ disk, host, restartAtMs }: Member): void {
+  disk.isQuiet = true
+  disk.isFull = false
+  disk.freeBytes = 1e12
+  disk.slowness = 1
+  host?.resume()
+  void restartAtMs
+}
+
+function isolate({ members, links }: SimulatedCluster, lost: Member): void {
+  for (const { info } of members) {
+    links.cut(info.id, lost.info.id)
+    links.cut(lost.info.id, info.id)
+  }
+}
+
+function haveConverged({ observer }: SimulatedCluster, core: readonly Member[]): boolean {
+  const indexes = new Set(core.map(({ node }) => node?.status().appliedIndex ?? -1))
+  // That the states are equal where the indexes are, the observer sees to.
+  return indexes.size === 1 && indexes.has(observer.appliedMax)
+}
+
+const describe = ({ members }: SimulatedCluster): string =>
+  members
+    .map(({ name, state, node }) => {
+      const status = node?.status()
+      const what = status === undefined ? '' : ` ${status.role} in ${status.term}, ${status.appliedIndex}/${status.commitIndex}`
+      return `${name} ${state}${what} ${JSON.stringify(node?.readiness().checks ?? {})}`
+    })
+    .join('; ')
+
+function checkOperations({ world }: SimulatedCluster, workload: Workload): boolean {
+  if (world.violation !== undefined) return false
+  const result = checkHistory(quorateModel(), workload.history.operations(), { stepsMax: CHECK_STEPS_MAX })
+  if (result.verdict === 'not-linearizable') world.violate(`the history is not linearizable: \n${result.explanation}`)
+  return result.verdict === 'undecided'
+}
+
+const describeError = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))

@@ -1,0 +1,143 @@
+// HTTP between a client and the simulated nodes: requests and answers take their time, connections are refused or break half way.
+// In place of the edge's framework stands a short page that reads targets and makes answers with the edge's own rules.
+import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
+import { QuorateError } from '../../src/api/errors.ts'
+import { TransportError } from '../../src/client/transport.ts'
+import type { Transport, TransportRequest, TransportResponse } from '../../src/client/transport.ts'
+import { entityTag, writeCondition } from '../../src/http/conditions.ts'
+import { entryDocument } from '../../src/http/entry-json.ts'
+import { problem, problemOf } from '../../src/http/problems.ts'
+import { flag, integer, parseQuery, timeoutMs } from '../../src/http/query.ts'
+import type { Prng } from '../../src/lib/prng.ts'
+import type { ReadAnswer } from '../../src/node/facade.ts'
+import type { QuorateNode } from '../../src/node/quorate-node.ts'
+import type { SimulatedCluster } from './cluster.ts'
+import { noteDeposed } from './direct-client.ts'
+import { drawMs } from './links.ts'
+import type { Host } from './host.ts'
+import type { Member } from './member.ts'
+
+/** Of 1,000 answers, those that a breaking connection swallows. */
+const BROKEN_PER_MILLE = 5
+
+export class SimulatedHttp implements Transport {
+  readonly #cluster: SimulatedCluster
+  readonly #prng: Prng
+
+  constructor(cluster: SimulatedCluster, prng: Prng) {
+    this.#cluster = cluster
+    this.#prng = prng
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  send(request: TransportRequest): Promise<TransportResponse> {
+    const { world, members, links } = this.#cluster
+    const member = members.find(({ name }) => `http://${name}` === request.endpoint)
+    const host = member?.host
+    return new Promise((resolve, reject) => {
+      let isOver = false
+      const end = (settle: () => void): void => {
+        if (isOver) return
+        isOver = true
+        request.signal.removeEventListener('abort', aborted)
+        settle()
+      }
+      const fail = (kind: 'not-sent' | 'broken', why: string): void => end(() => reject(new TransportError(kind, why)))
+      const aborted = (): void => fail('broken', 'the attempt was given up')
+      request.signal.addEventListener('abort', aborted)
+      if (member === undefined || !member.isUp || host === undefined) {
+        return void world.after(drawMs(this.#prng, 0.05, 0.5), () => fail('not-sent', 'nobody listens there'))
+      }
+      const isBroken = !links.isQuiet && this.#prng.chance(BROKEN_PER_MILLE, 1_000)
+      const answer = (response: TransportResponse): void =>
+        void world.after(drawMs(this.#prng, 0.05, 0.5), () =>
+          isBroken ? fail('broken', 'the connection broke') : end(() => resolve(response)),
+        )
+      world.after(drawMs(this.#prng, 0.05, 0.5), () => {
+        if (!host.isAlive) return fail('broken', 'the connection was reset')
+        host.input(() => this.#serve(member, host, request, answer))
+      })
+    })
+  }
+
+  #serve(member: Member, host: Host, request: TransportRequest, answer: (response: TransportResponse) => void): void {
+    const { node } = member
+    if (node === undefined) return
+    const [path = '', query] = request.path.split('?')
+    const key = path.replace('/v1/kv/', '')
+    const reply = (response: TransportResponse): void => {
+      if (host.isAlive) answer(response)
+    }
+    noteDeposed(this.#cluster, member, { kind: request.method === 'GET' ? 'read' : 'write' })
+    if (request.method === 'GET') {
+      const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
+      const timeout = timeoutMs(parseQuery(query, ['timeout']))
+      node.read(key, { ...options, timeoutMs: timeout }, (outcome) => reply(readResponse(node, outcome)))
+      return
+    }
+    const parameters = parseQuery(query, ['timeout', 'cas', 'prev'])
+    const condition = writeCondition(request.headers, integer(parameters, 'cas'))
+    const wantsPrevious = flag(parameters, 'prev')
+    const command: ClientCommand =
+      request.method === 'PUT'
+        ? { op: 'put', key, value: request.body ?? new Uint8Array(), contentType: '', condition, wantsPrevious }
+        : { op: 'delete', key, condition, wantsPrevious }
+    node.write(command, timeoutMs(parameters), (outcome) => reply(writeResponse(node, outcome, wantsPrevious)))
+  }
+}
+
+type Headers = Readonly<Record<string, string>>
+
+function respond(node: QuorateNode, status: number, body: Uint8Array, revision?: number, more: Headers = {}): TransportResponse {
+  const vitals = node.vitals()
+  const headers: Record<string, string> = {
+    'quorate-revision': String(revision ?? vitals.revision),
+    'quorate-term': String(vitals.term),
+    'quorate-node': vitals.name,
+    ...more,
+  }
+  if (vitals.leaderName !== undefined) headers['quorate-leader'] = vitals.leaderName
+  return { status, headers, body }
+}
+
+const json = (node: QuorateNode, status: number, document: object, revision: number, more: Headers = {}): TransportResponse =>
+  respond(node, status, Buffer.from(JSON.stringify(document)), revision, { 'content-type': 'application/json', ...more })
+
+function refuse(node: QuorateNode, refusal: { status: number; body: string }, revision?: number): TransportResponse {
+  const type = { 'content-type': 'application/problem+json' }
+  return respond(node, refusal.status, Buffer.from(refusal.body), revision, type)
+}
+
+function readResponse(node: QuorateNode, outcome: ReadAnswer | QuorateError): TransportResponse {
+  if (outcome instanceof QuorateError) return refuse(node, problemOf(outcome, true))
+  const { entry, revision } = outcome
+  if (entry === undefined) return refuse(node, problem('KEY_NOT_FOUND', 'The key does not exist.'), revision)
+  return respond(node, 200, entry.value, revision, {
+    etag: entityTag(entry.modRevision),
+    'quorate-create-revision': String(entry.createRevision),
+    'quorate-key-version': String(entry.version),
+    'content-type': entry.contentType === '' ? 'application/octet-stream' : entry.contentType,
+  })
+}
+
+function writeResponse(
+  node: QuorateNode,
+  outcome: CommandResult | QuorateError,
+  wantsPrevious: boolean,
+): TransportResponse {
+  if (outcome instanceof QuorateError) return refuse(node, problemOf(outcome, false))
+  if (outcome.kind === 'compacted') throw new Error('a write was answered as a compaction')
+  if (outcome.kind === 'precondition-failed') {
+    const details = { currentRevision: outcome.currentRevision }
+    return refuse(node, problem('PRECONDITION_FAILED', 'The condition does not hold.', { details }), outcome.revision)
+  }
+  const { previous, revision } = outcome
+  const prev = wantsPrevious ? { prev: previous === undefined ? null : entryDocument(previous) } : {}
+  if (outcome.kind === 'deleted') return json(node, 200, { deleted: outcome.count, revision, ...prev }, revision)
+  const status = outcome.isCreated ? 201 : 200
+  const etag = { etag: entityTag(revision) }
+  return wantsPrevious ? json(node, status, prev, revision, etag) : respond(node, status, Buffer.alloc(0), revision, etag)
+}

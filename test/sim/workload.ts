@@ -1,0 +1,180 @@
+// What clients do: puts, conditional puts, deletes and reads of a few keys, with values that occur once only. Each operation and
+// what became of it goes into the history that the checker reads in the end. Clients give up, die, and lose their connections.
+import type { ClientCommand, Condition } from '../../src/api/commands.ts'
+import { NO_CONDITION } from '../../src/api/commands.ts'
+import { present } from '../../src/lib/assert.ts'
+import type { Prng } from '../../src/lib/prng.ts'
+import { HistoryRecorder } from '../linearizability/history.ts'
+import { inputOfCommand, valueText } from '../linearizability/models/quorate-types.ts'
+import type { QuorateInput, QuorateOutput } from '../linearizability/models/quorate-types.ts'
+import type { SimulatedCluster } from './cluster.ts'
+import { DirectClient } from './direct-client.ts'
+import { LibraryClient } from './library-client.ts'
+import { drawMs } from './links.ts'
+
+export type Request =
+  | { readonly kind: 'read'; readonly key: string; readonly timeoutMs: number }
+  | { readonly kind: 'write'; readonly command: ClientCommand; readonly timeoutMs: number }
+
+/** What a client learns of a request. */
+export type Reply =
+  | { readonly kind: 'answered'; readonly output: QuorateOutput }
+  | { readonly kind: 'unknown' }
+  | { readonly kind: 'not-applied'; readonly code: string }
+
+/** One way of asking the cluster. Calls back once. */
+export interface Caller {
+  ask(request: Request, done: (reply: Reply) => void): void
+}
+
+export class Workload {
+  readonly history = new HistoryRecorder<QuorateInput, QuorateOutput>()
+  answered = 0
+  #values = 0
+  #isStopped = false
+  #idleUntilMs = 0
+  readonly #cluster: SimulatedCluster
+  readonly #prng: Prng
+  /** By key: the last revision that any client saw. */
+  readonly #revisions = new Map<string, number>()
+
+  constructor(cluster: SimulatedCluster, prng: Prng) {
+    this.#cluster = cluster
+    this.#prng = prng
+  }
+
+  start(): void {
+    const { clients, load } = this.#cluster.swarm
+    for (let at = 1; at <= clients; at++) this.#newClient(`c${at}`, this.#prng.chance(load.libraryPercent, 100))
+  }
+
+  /** No new operations; those under way end. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** A write that must succeed for the claim to hold; by a client of its own. */
+  mustWrite(key: string, timeoutMs: number): { readonly isDone: boolean } {
+    const state = { isDone: false }
+    const caller = this.#caller(false)
+    const attempt = (): void => {
+      const command = this.#put(key, NO_CONDITION)
+      this.#ask('last', caller, { kind: 'write', command, timeoutMs }, (reply) => {
+        if (reply.kind === 'answered') state.isDone = true
+        else this.#cluster.world.after(100, attempt)
+      })
+    }
+    attempt()
+    return state
+  }
+
+  #caller(isLibrary: boolean): Caller {
+    const prng = this.#prng.fork('caller')
+    return isLibrary ? new LibraryClient(this.#cluster, prng) : new DirectClient(this.#cluster, prng)
+  }
+
+  #newClient(name: string, isLibrary: boolean): void {
+    const { world, situations, swarm } = this.#cluster
+    const caller = this.#caller(isLibrary)
+    let lives = 1
+    let isAlive = true
+    const next = (): void => {
+      if (this.#isStopped || !isAlive) return
+      world.after(this.#thinkMs(), turn)
+    }
+    const turn = (): void => {
+      if (this.#isStopped || !isAlive) return
+      this.#ask(`${name}.${lives}`, caller, this.#request(), () => {
+        if (isAlive) next()
+      })
+      if (!this.#prng.chance(swarm.load.deathPerMille, 1_000)) return
+      situations.met('client-death')
+      isAlive = false
+      world.after(drawMs(this.#prng, 10, 200), () => {
+        lives++
+        if (!this.#isStopped) this.#newClient(`${name}.${lives}`, isLibrary)
+      })
+    }
+    next()
+  }
+
+  #thinkMs(): number {
+    const { world, swarm } = this.#cluster
+    const { thinkMsMean, idlePercent } = swarm.load
+    if (world.nowMs >= this.#idleUntilMs && this.#prng.chance(1, 200) && this.#prng.chance(idlePercent, 100))
+      this.#idleUntilMs = world.nowMs + this.#prng.between(500, 5_000)
+    return drawMs(this.#prng, 0.1, thinkMsMean) + Math.max(0, this.#idleUntilMs - world.nowMs)
+  }
+
+  #ask(client: string, caller: Caller, request: Request, then: (reply: Reply) => void): void {
+    const { world, situations, observer } = this.#cluster
+    const input: QuorateInput = request.kind === 'read' ? { op: 'get', key: request.key } : inputOfCommand(request.command)
+    const id = this.history.invoke(client, input)
+    let isAnswered = false
+    caller.ask(request, (reply) => {
+      if (isAnswered) world.violate(`${client} was answered twice`)
+      isAnswered = true
+      world.note('reply', client, input.op, input.key, reply.kind, reply.kind === 'not-applied' ? reply.code : '')
+      switch (reply.kind) {
+        case 'answered':
+          this.answered++
+          this.history.complete(id, reply.output)
+          this.#learn(request, reply.output)
+          break
+        case 'unknown':
+          if (request.kind === 'write') situations.met('outcome-unknown')
+          this.history.giveUp(id)
+          break
+        case 'not-applied':
+          if (reply.code === 'NO_SPACE') situations.met('space-low')
+          if (reply.code === 'NO_LEADER') situations.met('no-leader')
+          this.history.refuse(id)
+          if (request.kind === 'read') break
+          situations.met('outcome-not-applied')
+          if (request.command.op === 'put') observer.onRefused(valueText(request.command.value), reply.code)
+          break
+      }
+      then(reply)
+    })
+  }
+
+  #learn(request: Request, output: QuorateOutput): void {
+    if (output.kind === 'got') {
+      this.#revisions.set(present(request.kind === 'read' ? request.key : undefined, 'a key'), output.entry?.modRevision ?? 0)
+    } else if (request.kind === 'write') {
+      const { key } = request.command
+      if (output.kind === 'precondition-failed') this.#revisions.set(key, output.currentRevision)
+      else this.#revisions.set(key, output.kind === 'put' ? output.revision : 0)
+      if (output.kind === 'put' && request.command.op === 'put')
+        this.#cluster.observer.onAcknowledged(valueText(request.command.value), output.revision)
+    }
+  }
+
+  #request(): Request {
+    const { keys, load } = this.#cluster.swarm
+    const prng = this.#prng
+    const key = `k${prng.below(keys)}`
+    const timeoutMs = prng.between(load.timeoutMsMin, load.timeoutMsMax)
+    if (prng.chance(load.readPercent, 100)) return { kind: 'read', key, timeoutMs }
+    const condition = prng.chance(load.conditionPercent, 100) ? this.#condition(key) : NO_CONDITION
+    if (!prng.chance(load.deletePercent, 100)) return { kind: 'write', command: this.#put(key, condition), timeoutMs }
+    // "Delete if absent" is no request that the client library can make.
+    const isOdd = condition.kind === 'revision' && condition.revision === 0
+    const wantsPrevious = prng.chance(1, 4)
+    const command = { op: 'delete' as const, key, condition: isOdd ? NO_CONDITION : condition, wantsPrevious }
+    return { kind: 'write', command, timeoutMs }
+  }
+
+  #condition(key: string): Condition {
+    if (this.#prng.chance(1, 4)) return { kind: 'exists' }
+    const isAbsent = this.#prng.chance(1, 6)
+    return { kind: 'revision', revision: isAbsent ? 0 : (this.#revisions.get(key) ?? 0) }
+  }
+
+  #put(key: string, condition: Condition): ClientCommand {
+    const { valueBytesMax } = this.#cluster.swarm.load
+    const padding = this.#prng.chance(1, 8) ? valueBytesMax : Math.floor(valueBytesMax / 8)
+    const value = Buffer.from(`v${++this.#values}${'.'.repeat(padding)}`)
+    return { op: 'put', key, value, contentType: '', condition, wantsPrevious: this.#prng.chance(1, 4) }
+  }
+}
