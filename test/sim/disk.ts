@@ -40,6 +40,8 @@ export class Disk {
   hasFailed = false
   /** Bits were flipped: it may refuse to start from now on. */
   isDamaged = false
+  /** How many more writes and syncs until the power fails in the middle of one, and whom that strikes. */
+  #doom: { writes: number; readonly strike: () => void } | undefined
   readonly #parts: DiskParts
   readonly #prng: Prng
   #stateWrites: (() => void)[] = []
@@ -69,12 +71,18 @@ export class Disk {
   /** The process is gone; the disk is as the next one will find it. */
   crash(kind: CrashKind): void {
     const { situations } = this.#parts
+    this.#doom = undefined
     if (this.#stateWrites.length > 0) situations.met('crash-during-batch')
     // A write of the state is atomic; one under way may have got there all the same.
     for (const work of this.#stateWrites) if (kind === 'kill' || this.#prng.chance(1, 2)) work()
     this.#stateWrites = []
     this.files = this.files.crash(kind === 'kill' ? { keep: 'all' } : this.#survival())
     this.store = new MemoryStore({ from: this.store })
+  }
+
+  /** The power will fail in the middle of one of the next writes or syncs, wherever that falls. */
+  doom(writes: number, strike: () => void): void {
+    if (!this.isQuiet) this.#doom ??= { writes, strike }
   }
 
   /** Flips one bit of a frame in the log that is not the last: whether that one was torn or rotted nobody can tell. */
@@ -133,6 +141,17 @@ export class Disk {
     return { kind: 'error', code: 'EIO' }
   }
 
+  /** A batch of the state fails as a whole. */
+  #stateFault(): void {
+    const { settings, situations } = this.#parts
+    if (this.isQuiet) return
+    const isBroken = settings.errorPer10000 > 0 && this.#prng.chance(settings.errorPer10000, 10_000)
+    if (!this.isFull && !isBroken) return
+    this.hasFailed = true
+    situations.met(this.isFull ? 'disk-full' : 'sync-error')
+    throw Object.assign(new Error('a batch of the state failed'), { code: this.isFull ? 'ENOSPC' : 'EIO' })
+  }
+
   #delayMs(kind: 'read' | 'write'): number {
     const { writeMsMin, writeMsMean, readMsMax } = this.#parts.settings
     if (this.isQuiet) return kind === 'read' ? 0 : 0.2
@@ -143,6 +162,11 @@ export class Disk {
   /** Never resolves for a process that has died. */
   #wait(host: Host, kind: 'read' | 'write'): Promise<void> {
     const delayMs = this.#delayMs(kind)
+    if (kind === 'write' && this.#doom !== undefined && --this.#doom.writes <= 0) {
+      const { strike } = this.#doom
+      this.#doom = undefined
+      this.#parts.world.after(0, () => host.input(strike))
+    }
     if (delayMs === 0) return Promise.resolve()
     return new Promise((resolve) => void this.#parts.world.after(delayMs, () => host.input(resolve)))
   }
@@ -152,6 +176,7 @@ export class Disk {
       await this.#wait(host, kind)
       return work()
     }
+    this.#stateFault()
     const pending = (): void => void work()
     this.#stateWrites.push(pending)
     await this.#wait(host, kind)

@@ -17,6 +17,7 @@ import { Host } from './host.ts'
 import type { Network, SimulatedTransport } from './network.ts'
 import type { Observer } from './observer.ts'
 import type { Situations } from './situations.ts'
+import { NEVER } from './swarm.ts'
 import type { Swarm } from './swarm.ts'
 import type { World } from './world.ts'
 
@@ -269,7 +270,7 @@ export class Member {
   }
 
   #observedStates(host: Host, states: StateStorage): StateStorage {
-    const { observer, situations } = this.#parts
+    const { observer, situations, swarm } = this.#parts
     this.#observeStore(states.current)
     observer.onOpened(this.index, states.current.meta)
     return {
@@ -279,7 +280,13 @@ export class Member {
       get pendingMarker() {
         return states.pendingMarker
       },
-      receive: () => states.receive(),
+      receive: () => {
+        // The steps of an installation are few; crashes would seldom fall between them by themselves.
+        const { prng } = this.#parts
+        const isDoomed = swarm.process.crashEveryMs < NEVER && prng.chance(1, 6)
+        if (isDoomed) this.disk.doom(prng.between(1, 30), () => this.crash('power', prng.between(20, 1_000)))
+        return states.receive()
+      },
       install: async (received) => {
         this.#isInstalling = true
         const waits = this.node?.status()

@@ -71,8 +71,10 @@ export class Nemesis {
   }
 
   #crash(): void {
-    const kind = this.#prng.chance(1, 2) ? 'kill' : 'power'
-    this.#victim().crash(kind, this.#restartMs())
+    const member = this.#victim()
+    const restartMs = this.#restartMs()
+    if (this.#prng.chance(1, 3)) member.disk.doom(this.#prng.between(1, 40), () => member.crash('power', restartMs))
+    else member.crash(this.#prng.chance(1, 2) ? 'kill' : 'power', restartMs)
   }
 
   #massCrash(): void {

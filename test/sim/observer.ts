@@ -1,10 +1,9 @@
 // Watches all nodes together through their ports and says when a promise is broken: the five of thesis figure 3.2, votes and terms
 // across restarts, what may be said only when it is durable, equal states at equal indexes, and that what was refused is never
 // seen. It runs at each append, message and applied entry, not now and then.
-import type { KvMeta } from '../../src/kv/types.ts'
+import type { Change, KvMeta } from '../../src/kv/types.ts'
 import { hashToHex } from '../../src/lib/hash.ts'
 import type { LogWrite, RecoveredLog } from '../../src/node/ports.ts'
-import type { Change } from '../../src/kv/types.ts'
 import type { Entry, EntryId, LogIndex, Message, NodeId, Term } from '../../src/raft/index.ts'
 import { valueText } from '../linearizability/models/quorate-types.ts'
 import { LogMirror } from './log-mirror.ts'
@@ -15,6 +14,8 @@ interface Member {
   readonly name: string
   readonly id: NodeId
   mirror: LogMirror
+  /** What it held when it was wiped: what it had acknowledged then was durable when that counted. */
+  lost: LogMirror | undefined
   /** The append under way. */
   pending: LogWrite | undefined
   appliedIndex: LogIndex
@@ -51,6 +52,7 @@ export class Observer {
       name,
       id,
       mirror: new LogMirror(),
+      lost: undefined,
       pending: undefined,
       appliedIndex: 0,
     }))
@@ -71,6 +73,7 @@ export class Observer {
   /** The disk was replaced by an empty one. */
   onWiped(node: number): void {
     const member = this.#members[node]!
+    member.lost = member.mirror
     member.mirror = new LogMirror()
     member.pending = undefined
     member.appliedIndex = 0
@@ -210,7 +213,7 @@ export class Observer {
   }
 
   #checkQuorum(id: EntryId, who: string): void {
-    const holders = this.#members.filter(({ mirror }) => mirror.covers(id))
+    const holders = this.#members.filter(({ mirror, lost }) => mirror.covers(id) || lost?.covers(id) === true)
     if (holders.length * 2 > this.#voters) return
     const names = holders.map(({ name }) => name).join(', ')
     this.#violate(`${who} entry ${id.index} of term ${id.term} committed, but it is durable only on: ${names || 'nobody'}`)

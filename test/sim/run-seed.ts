@@ -39,7 +39,7 @@ const PROGRESS_WITHIN_MS = 60_000
 const CONVERGE_WITHIN_MS = 60_000
 /** After the last request was sent, those under way end within their time limits. */
 const LAST_ANSWERS_MS = 6_000
-const CHECK_STEPS_MAX = 2_000_000
+const CHECK_STEPS_MAX = 500_000
 const SUPERVISE_MS = 20
 
 export async function runSeed(seed: number, options: SeedOptions = {}): Promise<SeedResult> {

@@ -121,7 +121,7 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       pauseMsMax: prng.pick([50, 300, 1_000, 4_000]),
       massCrashEveryMs: sometimes(30, 8_000, 30_000),
       transferEveryMs: sometimes(40, 1_000, 8_000),
-      wipeEveryMs: sometimes(10, 10_000, 40_000),
+      wipeEveryMs: sometimes(20, 5_000, 30_000),
       driftPerMille: prng.pick([0, 0, 5, 50]),
       lateTimerMsMax: prng.pick([0, 0, 0, 5, 40]),
     },

@@ -78,7 +78,8 @@ function leaderCompleteness(nodes: readonly Local[], committed: readonly Committ
     if (!raft.isLeader) continue
     for (const { index, term, by } of committed) {
       if (by >= raft.term || index <= disk.base.index) continue
-      if (raft.termAt(index) !== term)
+      // What memory has dropped is on disk.
+      if ((raft.termAt(index) ?? disk.termAt(index)) !== term)
         throw new Error(`the leader ${raft.id} of term ${raft.term} lacks entry ${index}`)
     }
   }

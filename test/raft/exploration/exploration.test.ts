@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { Explorer } from './explorer.ts'
 import { SCOPES } from './scopes.ts'
 
-const statesMax = Number(env['EXPLORE_STATES'] ?? 24_000)
+const statesMax = Number(env['EXPLORE_STATES'] ?? 100_000)
 const isReporting = env['EXPLORE_STATES'] !== undefined
 
 describe('exhaustive exploration', () => {

@@ -84,7 +84,7 @@ const installed = (nodes: readonly Local[]): Script => {
   script.input(0, { kind: 'propose', text: 'a' }).settle([0, 1]).quiet().input(0, { kind: 'compact' })
   script.input(0, { kind: 'tick' }).settle([0, 2], () => !script.sent.some(isState))
   const state = script.sent.find(isState)
-  script.settle([0, 2]).quiet()
+  script.settle([0, 2]).input(0, { kind: 'propose', text: 'b' }).settle([0, 1, 2]).quiet()
   script.sent.push(state!)
   return script
 }

@@ -63,19 +63,6 @@ export const NODE_BUGS: readonly Bug[] = [
     suites: ['test/transport/handshake.test.ts'],
   },
   {
-    id: 'N1',
-    what: 'a tick that fires after a stall counts before the sockets were read',
-    isStarred: true,
-    patches: [
-      src(
-        'node/node-driver.ts',
-        'if (clock.now() - this.#nextTickMs > LATE_MS) clock.soon(() => this.#tick())\n      else this.#tick()',
-        'this.#tick()',
-      ),
-    ],
-    suites: ['test/node/driver.test.ts'],
-  },
-  {
     id: 'N6',
     what: 'the applier does not look whether it was stopped while it waited for a read',
     patches: [src('node/applier.ts', 'if (!this.#isStopped) this.#apply(entry, batch)', 'this.#apply(entry, batch)')],

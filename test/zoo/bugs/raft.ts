@@ -77,7 +77,7 @@ const ELECTIONS: readonly Bug[] = [
   countVotes(core)`,
       ),
     ],
-    suites: [ELECTION, RANDOM],
+    suites: [ELECTION],
   },
   {
     id: 'E5b',
@@ -164,7 +164,7 @@ const LOG: readonly Bug[] = [
         'return acknowledge(core, role, log.lastIndex, message)',
       ),
     ],
-    suites: [REPLICATION, RANDOM],
+    suites: [REPLICATION],
   },
   {
     id: 'L7',

@@ -10,7 +10,6 @@ const state = (file: string, find: string, replace: string): Patch => ({
 
 const CRASH = 'test/storage/wal/crash.test.ts'
 const CORRUPTION = 'test/storage/wal/corruption.test.ts'
-const CONFORMANCE = 'test/storage/wal/conformance.test.ts'
 const STATE = 'test/storage/state-db/state-storage.test.ts'
 const SNAPSHOT = 'test/storage/state-db/snapshot.test.ts'
 const SWEEP = 'test/sweep/sweep.test.ts'
@@ -58,7 +57,7 @@ export const STORAGE_BUGS: readonly Bug[] = [
     what: 'a log that failed to sync goes on',
     isStarred: true,
     patches: [wal('raft-log.ts', 'if (this.#failure !== undefined) return Promise.reject(this.#failure)\n', '')],
-    suites: [CONFORMANCE],
+    suites: ['test/storage/wal/disk-use.test.ts'],
   },
   {
     id: 'D4',
