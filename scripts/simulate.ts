@@ -32,6 +32,8 @@ const { values } = parseArgs({
 /** Of seeds in a campaign that were not asked to be checked, one in so many is run twice all the same. */
 const CHECK_EVERY = 20
 const SEEDS_DEFAULT = 200
+/** Without a terminal, progress is a line after so many seeds. */
+const LINE_EVERY = 100
 
 function number(name: 'seed' | 'seeds' | 'minutes' | 'from' | 'nodes' | 'workers'): number | undefined {
   const text = values[name]
@@ -93,12 +95,18 @@ async function many(): Promise<number> {
 }
 
 function showProgress({ seeds: done, simulatedMs, failed }: Totals, wanted: number | undefined): void {
-  if (!stdout.isTTY) return
+  if (!stdout.isTTY) {
+    const hours = (simulatedMs / 3_600_000).toFixed(2)
+    if (done % LINE_EVERY === 0) stdout.write(`${done} seeds, ${hours} simulated h, ${failed.length} failed\n`)
+    return
+  }
   const width = 30
   const filled = wanted === undefined ? 0 : Math.floor((width * done) / wanted)
   const bar = wanted === undefined ? '' : `[${'#'.repeat(filled)}${'.'.repeat(width - filled)}] `
   const hours = (simulatedMs / 3_600_000).toFixed(2)
-  stdout.write(`\r${bar}${done}${wanted === undefined ? '' : `/${wanted}`} seeds, ${hours} simulated h, ${failed.length} failed`)
+  stdout.write(
+    `\r${bar}${done}${wanted === undefined ? '' : `/${wanted}`} seeds, ${hours} simulated h, ${failed.length} failed`,
+  )
 }
 
 function summarise(totals: Totals, from: number, seconds: number): void {
@@ -110,8 +118,14 @@ function summarise(totals: Totals, from: number, seconds: number): void {
     ['events', String(events)],
     ['operations', `${operations}, ${answered} answered`],
     ['entries committed', String(entries)],
-    ['histories not decided', undecided.length === 0 ? '0' : `${undecided.length}: ${undecided.slice(0, 10).join(', ')}`],
-    ['CPU seconds', `${cpuSeconds.toFixed(1)}, a seed ${(cpuSeconds / Math.max(1, seeds)).toFixed(2)}, at most ${cpuSecondsMax.toFixed(2)}`],
+    [
+      'histories not decided',
+      undecided.length === 0 ? '0' : `${undecided.length}: ${undecided.slice(0, 10).join(', ')}`,
+    ],
+    [
+      'CPU seconds',
+      `${cpuSeconds.toFixed(1)}, a seed ${(cpuSeconds / Math.max(1, seeds)).toFixed(2)}, at most ${cpuSecondsMax.toFixed(2)}`,
+    ],
     ['seconds', seconds.toFixed(1)],
   ]
   for (const [name, value] of rows) stdout.write(`${name.padEnd(24)}${value}\n`)

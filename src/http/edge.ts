@@ -3,16 +3,12 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import { QuorateError } from '../api/errors.ts'
 import { AssertionError } from '../lib/assert.ts'
-import { asBuffer } from '../lib/bytes.ts'
 import type { NodeFacade } from '../node/facade.ts'
 import { fromFastify, problem, problemOf, retryHeaders } from './problems.ts'
 import type { Problem } from './problems.ts'
 
 /** Names and values in turn. */
 export type FlatHeaders = string[]
-
-/** Node sends a string body together with the headers in one write, bytes in a second one; larger ones are not worth a copy. */
-const JOINED_BODY_BYTES_MAX = 4_096
 
 export class Edge {
   readonly node: NodeFacade
@@ -64,7 +60,6 @@ export class Edge {
     response.writeHead(status, headers)
     if (reply.request.method === 'HEAD') response.end()
     else if (typeof body === 'string') response.end(body, 'latin1')
-    else if (body.length <= JOINED_BODY_BYTES_MAX) response.end(asBuffer(body).toString('latin1'), 'latin1')
     else response.end(body)
   }
 

@@ -89,7 +89,8 @@ async function work(options: CampaignOptions, totals: Totals, take: () => number
 
 function order(child: ChildProcess, what: SeedOrder): Promise<SeedReport> {
   return new Promise((resolve, reject) => {
-    const lost = (code: number | null): void => reject(new Error(`the process that ran seed ${what.seed} ended with ${code}`))
+    const lost = (code: number | null): void =>
+      reject(new Error(`the process that ran seed ${what.seed} ended with ${code}`))
     child.once('exit', lost)
     child.once('message', (report: SeedReport) => {
       child.off('exit', lost)

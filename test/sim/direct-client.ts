@@ -92,7 +92,11 @@ export function submit(
 const refusal = ({ code }: QuorateError, outcome: 'not-applied' | 'unknown'): Reply =>
   outcome === 'unknown' ? { kind: 'unknown' } : { kind: 'not-applied', code }
 
-export function noteDeposed({ observer, situations }: SimulatedCluster, { node }: Member, { kind }: Pick<Request, 'kind'>): void {
+export function noteDeposed(
+  { observer, situations }: SimulatedCluster,
+  { node }: Member,
+  { kind }: Pick<Request, 'kind'>,
+): void {
   const status = node?.status()
   if (status?.role !== 'leader' || status.term >= observer.ledTerm) return
   situations.met(kind === 'read' ? 'read-while-deposed' : 'write-while-deposed')

@@ -155,7 +155,8 @@ export class Disk {
   #delayMs(kind: 'read' | 'write'): number {
     const { writeMsMin, writeMsMean, readMsMax } = this.#parts.settings
     if (this.isQuiet) return kind === 'read' ? 0 : 0.2
-    const delayMs = kind === 'read' ? (readMsMax * this.#prng.below(256)) / 256 : drawMs(this.#prng, writeMsMin, writeMsMean)
+    const delayMs =
+      kind === 'read' ? (readMsMax * this.#prng.below(256)) / 256 : drawMs(this.#prng, writeMsMin, writeMsMean)
     return delayMs * this.slowness
   }
 

@@ -36,13 +36,21 @@ export class LibraryClient implements Caller {
   }
 
   ask(request: Request, done: (reply: Reply) => void): void {
-    this.#call(request).then(
-      (output) => done({ kind: 'answered', output }),
-      (error: unknown) => {
-        if (error instanceof ClientError) done(replyOf(error))
-        else this.#cluster.world.violate(`the client rejects with what is no ClientError: ${String(error)}`)
-      },
-    )
+    void this.#askLibrary(request, done)
+  }
+
+  async #askLibrary(request: Request, done: (reply: Reply) => void): Promise<void> {
+    let reply: Reply
+    try {
+      reply = { kind: 'answered', output: await this.#call(request) }
+    } catch (error) {
+      if (!(error instanceof ClientError)) {
+        this.#cluster.world.violate(`the client rejects with what is no ClientError: ${String(error)}`)
+        return
+      }
+      reply = replyOf(error)
+    }
+    done(reply)
   }
 
   async #call(request: Request): Promise<QuorateOutput> {

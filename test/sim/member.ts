@@ -4,7 +4,7 @@ import { present } from '../../src/lib/assert.ts'
 import { Prng } from '../../src/lib/prng.ts'
 import { recordShare } from '../../src/kv/digest.ts'
 import { initialMeta } from '../../src/kv/index.ts'
-import type { ClusterConfiguration, Logger, MemberInfo, RaftStorage, StateStorage, StateStore } from '../../src/node/ports.ts'
+import type { ClusterConfiguration, MemberInfo, StateStorage } from '../../src/node/ports.ts'
 import { QuorateNode } from '../../src/node/quorate-node.ts'
 import type { NodeOptions } from '../../src/node/quorate-node.ts'
 import { openAmnesiaNote } from '../../src/storage/amnesia-note.ts'
@@ -14,8 +14,11 @@ import { openRaftLog } from '../../src/storage/wal/index.ts'
 import { Disk, randomBytes } from './disk.ts'
 import type { CrashKind } from './disk.ts'
 import { Host } from './host.ts'
-import type { Network, SimulatedTransport } from './network.ts'
+import type { Network } from './network.ts'
+import { notedLogger, observedLog, observedStates } from './observed-ports.ts'
+import type { Watch } from './observed-ports.ts'
 import type { Observer } from './observer.ts'
+import type { SimulatedTransport } from './simulated-transport.ts'
 import type { Situations } from './situations.ts'
 import { NEVER } from './swarm.ts'
 import type { Swarm } from './swarm.ts'
@@ -98,8 +101,9 @@ export class Member {
     const { prng, network, swarm } = this.#parts
     const { files } = this.disk
     const boot = prng.uint32()
+    const logger = notedLogger(this.#watch(host))
     const registry = await openIncarnations(files, '/incarnations')
-    const states = this.#observedStates(host, await this.#openStates(host))
+    const states = observedStates(this.#watch(host), await this.#openStates(host))
     const log = await openRaftLog({
       fileSystem: files,
       directory: '/0/log',
@@ -108,7 +112,7 @@ export class Member {
       memoryBytesMax: swarm.node.retainBytes,
       segmentBytes: swarm.node.segmentBytes,
       random: (bytes) => randomBytes(prng, bytes),
-      logger: this.#logger,
+      logger,
     })
     this.#parts.observer.onRecovered(this.index, log.recovered)
     const amnesia = await openAmnesiaNote(files, '/0/amnesia')
@@ -119,21 +123,43 @@ export class Member {
     const node = await QuorateNode.open(this.#options(boot), {
       clock: host.clock,
       prng: prng.fork('node'),
-      log: this.#observedLog(host, log),
+      log: observedLog(this.#watch(host), log),
       states,
       transport,
       registry,
       amnesia,
       diskSpace: { freeBytes: () => Promise.resolve(this.disk.freeBytes) },
-      logger: this.#logger,
+      logger,
     })
     if (!host.isAlive) return
     this.node = node
-    void node.failed.then((error) => {
-      if (host.isAlive) this.#stopped(error)
-    })
+    void this.#watchFailure(host, node)
     await node.start()
     if (host.isAlive && this.state === 'starting') this.state = 'up'
+  }
+
+  /** What its ports tell, and to whom. */
+  #watch(host: Host): Watch {
+    const { observer, situations, world, swarm, prng } = this.#parts
+    return {
+      host,
+      observer,
+      situations,
+      world,
+      name: this.name,
+      tableBytesMax: swarm.node.tableBytesMax,
+      onReceiving: () => {
+        // The steps of an installation are few; crashes would seldom fall between them by themselves.
+        const isDoomed = swarm.process.crashEveryMs < NEVER && prng.chance(1, 6)
+        if (isDoomed) this.disk.doom(prng.between(1, 30), () => this.crash('power', prng.between(20, 1_000)))
+      },
+      onInstalling: (isInstalling) => {
+        this.#isInstalling = isInstalling
+        const status = this.node?.status()
+        if (isInstalling && status !== undefined && status.commitIndex > status.appliedIndex)
+          situations.met('install-during-apply')
+      },
+    }
   }
 
   #openStates(host: Host): Promise<StateStorage> {
@@ -149,7 +175,7 @@ export class Member {
       initial: { configuration, meta: initialMeta() },
       recordDigest: recordShare,
       clock: host.clock,
-      logger: this.#logger,
+      logger: notedLogger(this.#watch(host)),
       fileSystem: this.disk.files,
       store: this.disk.store,
       batchBytes,
@@ -176,6 +202,11 @@ export class Member {
       historyRetention: { ageMs: 3_600_000, revisions: historyRevisions, bytes: 1e9 },
       spaceReserveBytes: 1_000_000,
     }
+  }
+
+  async #watchFailure(host: Host, node: QuorateNode): Promise<void> {
+    const error = await node.failed
+    if (host.isAlive) this.#stopped(error)
   }
 
   // ------------------------------------------------------------------------------------------------- how lives end
@@ -235,107 +266,4 @@ export class Member {
     }
     this.restartAtMs = world.nowMs + 500
   }
-
-  // -------------------------------------------------------------------------------------------------- what it does
-
-  #observedLog(host: Host, log: RaftStorage): RaftStorage {
-    const { observer, situations } = this.#parts
-    const { index } = this
-    return {
-      get recovered() {
-        return log.recovered
-      },
-      get firstIndex() {
-        return log.firstIndex
-      },
-      get sizeBytes() {
-        return log.sizeBytes
-      },
-      releaseRecovered: () => log.releaseRecovered(),
-      append: async (write) => {
-        observer.onAppending(index, write)
-        await log.append(write)
-        if (host.isAlive) observer.onAppended(index, write)
-      },
-      read: (range) => {
-        situations.met('load-from-log')
-        return log.read(range)
-      },
-      compactTo: (marker) => {
-        situations.met('log-compaction')
-        log.compactTo(marker)
-      },
-      close: () => log.close(),
-    }
-  }
-
-  #observedStates(host: Host, states: StateStorage): StateStorage {
-    const { observer, situations, swarm } = this.#parts
-    this.#observeStore(states.current)
-    observer.onOpened(this.index, states.current.meta)
-    return {
-      get current() {
-        return states.current
-      },
-      get pendingMarker() {
-        return states.pendingMarker
-      },
-      receive: () => {
-        // The steps of an installation are few; crashes would seldom fall between them by themselves.
-        const { prng } = this.#parts
-        const isDoomed = swarm.process.crashEveryMs < NEVER && prng.chance(1, 6)
-        if (isDoomed) this.disk.doom(prng.between(1, 30), () => this.crash('power', prng.between(20, 1_000)))
-        return states.receive()
-      },
-      install: async (received) => {
-        this.#isInstalling = true
-        const waits = this.node?.status()
-        if (waits !== undefined && waits.commitIndex > waits.appliedIndex) situations.met('install-during-apply')
-        const store = await states.install(received)
-        if (!host.isAlive) return store
-        this.#observeStore(store)
-        observer.onInstalled(this.index, store.meta)
-        return store
-      },
-      finishInstall: async () => {
-        await states.finishInstall()
-        if (host.isAlive) this.#isInstalling = false
-      },
-    }
-  }
-
-  /** The store itself is watched, not a copy of its face: apply calls it often. */
-  #observeStore(store: StateStore): void {
-    const { observer, situations } = this.#parts
-    const { index } = this
-    const put = store.put.bind(store)
-    const commitEntry = store.commitEntry.bind(store)
-    let compactRevision = store.meta.compactRevision
-    store.put = (change) => {
-      observer.onChange(index, change)
-      put(change)
-    }
-    store.commitEntry = (meta) => {
-      commitEntry(meta)
-      observer.onApplied(index, meta)
-      if (meta.compactRevision > compactRevision) situations.met('history-compaction')
-      compactRevision = meta.compactRevision
-    }
-  }
-
-  get #logger(): Logger {
-    const { situations, world } = this.#parts
-    const { name } = this
-    const quiet = (): void => {}
-    return {
-      debug: quiet,
-      info: (_fields, message) => world.note('log', name, message),
-      warn: (_fields, message) => {
-        if (message.startsWith('cut the torn end')) situations.met('torn-tail')
-        world.note('log', name, message)
-      },
-      error: (_fields, message) => world.note('log', name, message),
-    }
-  }
 }
-

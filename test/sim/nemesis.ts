@@ -1,6 +1,6 @@
 // Who breaks things: each kind of fault on its own timer, drawn from the seed. It never takes away for good more members than the
 // cluster can do without, and never the last good copy that a quorum needs.
-import { present } from '../../src/lib/assert.ts'
+import { present, unreachable } from '../../src/lib/assert.ts'
 import type { Prng } from '../../src/lib/prng.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import type { Member } from './member.ts'
@@ -61,9 +61,8 @@ export class Nemesis {
   /** A leader is hit more often than chance would. */
   #victim(): Member {
     const { members } = this.#cluster
-    const leaders = members.filter(({ node }) => node?.status().role === 'leader')
-    const [first] = leaders
-    return first !== undefined && this.#prng.chance(1, 3) ? first : this.#any()
+    const leader = members.find(({ node }) => node?.status().role === 'leader')
+    return leader !== undefined && this.#prng.chance(1, 3) ? leader : this.#any()
   }
 
   #restartMs(): number {
@@ -235,5 +234,7 @@ function isCut(shape: Shape, a: number, b: number, count: number): boolean {
       return b - a !== 1 && b - a !== count - 1
     case 'pair':
       return a === 0 && b === 1
+    default:
+      return unreachable(shape)
   }
 }

@@ -104,7 +104,8 @@ export class Observer {
     const { hardState } = member.mirror
     const next = write.hardState
     if (next !== undefined) {
-      if (next.term < hardState.term) this.#violate(`${member.name} goes back from term ${hardState.term} to ${next.term}`)
+      if (next.term < hardState.term)
+        this.#violate(`${member.name} goes back from term ${hardState.term} to ${next.term}`)
       if (next.term === hardState.term && hardState.votedFor !== undefined && next.votedFor !== hardState.votedFor)
         this.#violate(`${member.name} changes its vote in term ${next.term}`)
     }
@@ -147,28 +148,33 @@ export class Observer {
 
   onSend(node: number, message: Message): void {
     const member = this.#members[node]!
-    const { mirror } = member
-    switch (message.type) {
-      case 'append-entries':
-      case 'heartbeat':
-        this.#checkLeader(node, message.term)
-        if (message.type === 'append-entries') this.#checkCommitted(member, message.commitIndex)
-        return
-      case 'request-vote':
-        if (mirror.hardState.term < message.term || mirror.hardState.votedFor !== member.id)
-          this.#violate(`${member.name} campaigns in term ${message.term} before its own vote is durable`)
-        return
-      case 'request-vote-response':
-        if (message.isGranted) this.#checkVote(member, message.term, message.to)
-        return
-      case 'append-entries-response':
-        if (message.result.kind === 'accepted' && message.result.matchIndex > mirror.last.index)
-          this.#violate(
-            `${member.name} acknowledges ${message.result.matchIndex}, but only ${mirror.last.index} is durable`,
-          )
-        return
-      default:
-    }
+    const { type, term } = message
+    if (type === 'append-entries') this.#checkCommitted(member, message.commitIndex)
+    if (type === 'append-entries' || type === 'heartbeat') this.#checkLeader(node, term)
+    if (type === 'request-vote') this.#checkCampaign(member, term)
+    if (type === 'request-vote-response' && message.isGranted) this.#checkVote(member, term, message.to)
+    if (type !== 'append-entries-response' || message.result.kind !== 'accepted') return
+    this.#checkAcknowledged(member, term, message.result.matchIndex)
+  }
+
+  /** What a follower acknowledges is durable there, and is what the leader has. */
+  #checkAcknowledged(member: Member, term: Term, matchIndex: LogIndex): void {
+    const { mirror, name } = member
+    if (matchIndex > mirror.last.index)
+      this.#violate(`${name} acknowledges ${matchIndex}, but only ${mirror.last.index} is durable`)
+    const leader = this.#members[this.#leaders.get(term) ?? -1]?.mirror
+    if (leader?.hardState.term !== term) return
+    const [own, wanted] = [mirror.termAt(matchIndex), leader.termAt(matchIndex)]
+    if (own !== undefined && wanted !== undefined && own !== wanted)
+      this.#violate(
+        `${name} acknowledges ${matchIndex}, where it has term ${own} and the leader of ${term} has ${wanted}`,
+      )
+  }
+
+  #checkCampaign(member: Member, term: Term): void {
+    const { hardState } = member.mirror
+    if (hardState.term < term || (hardState.term === term && hardState.votedFor !== member.id))
+      this.#violate(`${member.name} campaigns in term ${term} before its own vote is durable`)
   }
 
   #checkVote(member: Member, term: Term, candidate: NodeId): void {
@@ -199,7 +205,9 @@ export class Observer {
     while (last > 0 && this.#applied[last - 1]!.ledTerm >= term) last--
     const applied = this.#applied[last - 1]
     if (applied !== undefined && !mirror.covers({ index: last, term: applied.term }))
-      this.#violate(`${member.name} leads in term ${term} without entry ${last} of term ${applied.term}, which is committed`)
+      this.#violate(
+        `${member.name} leads in term ${term} without entry ${last} of term ${applied.term}, which is committed`,
+      )
     const hasTail = this.#members.some((other) => other.mirror.last.index > this.#applied.length)
     if (hasTail && this.#ledTerm > 0) this.#situations.met('uncommitted-tail')
     this.#ledTerm = Math.max(this.#ledTerm, term)
@@ -216,7 +224,9 @@ export class Observer {
     const holders = this.#members.filter(({ mirror, lost }) => mirror.covers(id) || lost?.covers(id) === true)
     if (holders.length * 2 > this.#voters) return
     const names = holders.map(({ name }) => name).join(', ')
-    this.#violate(`${who} entry ${id.index} of term ${id.term} committed, but it is durable only on: ${names || 'nobody'}`)
+    this.#violate(
+      `${who} entry ${id.index} of term ${id.term} committed, but it is durable only on: ${names || 'nobody'}`,
+    )
   }
 
   // ------------------------------------------------------------------------------------------------- what is applied

@@ -50,7 +50,8 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const nemesis = new Nemesis(cluster, prng.fork('nemesis'))
   const { world } = cluster
   world.trace.onLine = options.onLine
-  const failed = (error: unknown): void => world.violate(`a promise was rejected and nobody heard: ${describeError(error)}`)
+  const failed = (error: unknown): void =>
+    world.violate(`a promise was rejected and nobody heard: ${describeError(error)}`)
   process.on('unhandledRejection', failed)
   let isUndecided = false
   try {
@@ -142,19 +143,19 @@ function choose(from: readonly Member[], count: number, prng: Prng): Member[] {
   return chosen.length === count && left.length > 0 && prng.chance(1, 2) ? [...chosen, ...left] : chosen
 }
 
-function heal({ disk, host, restartAtMs }: Member): void {
+function heal({ disk, host }: Member): void {
   disk.isQuiet = true
   disk.isFull = false
   disk.freeBytes = 1e12
   disk.slowness = 1
   host?.resume()
-  void restartAtMs
 }
 
-function isolate({ members, links }: SimulatedCluster, lost: Member): void {
+function isolate({ members, links, network }: SimulatedCluster, lost: Member): void {
   for (const { info } of members) {
     links.cut(info.id, lost.info.id)
     links.cut(lost.info.id, info.id)
+    network.suspect(lost.info.id, info.id)
   }
 }
 
@@ -168,7 +169,8 @@ const describe = ({ members }: SimulatedCluster): string =>
   members
     .map(({ name, state, node }) => {
       const status = node?.status()
-      const what = status === undefined ? '' : ` ${status.role} in ${status.term}, ${status.appliedIndex}/${status.commitIndex}`
+      const what =
+        status === undefined ? '' : ` ${status.role} in ${status.term}, ${status.appliedIndex}/${status.commitIndex}`
       return `${name} ${state}${what} ${JSON.stringify(node?.readiness().checks ?? {})}`
     })
     .join('; ')
@@ -180,4 +182,5 @@ function checkOperations({ world }: SimulatedCluster, workload: Workload): boole
   return result.verdict === 'undecided'
 }
 
-const describeError = (error: unknown): string => (error instanceof Error ? (error.stack ?? error.message) : String(error))
+const describeError = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -49,7 +49,8 @@ export class SimulatedHttp implements Transport {
       const aborted = (): void => fail('broken', 'the attempt was given up')
       request.signal.addEventListener('abort', aborted)
       if (member === undefined || !member.isUp || host === undefined) {
-        return void world.after(drawMs(this.#prng, 0.05, 0.5), () => fail('not-sent', 'nobody listens there'))
+        world.after(drawMs(this.#prng, 0.05, 0.5), () => fail('not-sent', 'nobody listens there'))
+        return
       }
       const isBroken = !links.isQuiet && this.#prng.chance(BROKEN_PER_MILLE, 1_000)
       const answer = (response: TransportResponse): void =>
@@ -57,8 +58,8 @@ export class SimulatedHttp implements Transport {
           isBroken ? fail('broken', 'the connection broke') : end(() => resolve(response)),
         )
       world.after(drawMs(this.#prng, 0.05, 0.5), () => {
-        if (!host.isAlive) return fail('broken', 'the connection was reset')
-        host.input(() => this.#serve(member, host, request, answer))
+        if (host.isAlive) host.input(() => this.#serve(member, host, request, answer))
+        else fail('broken', 'the connection was reset')
       })
     })
   }
@@ -91,7 +92,13 @@ export class SimulatedHttp implements Transport {
 
 type Headers = Readonly<Record<string, string>>
 
-function respond(node: QuorateNode, status: number, body: Uint8Array, revision?: number, more: Headers = {}): TransportResponse {
+function respond(
+  node: QuorateNode,
+  status: number,
+  body: Uint8Array,
+  revision?: number,
+  more: Headers = {},
+): TransportResponse {
   const vitals = node.vitals()
   const headers: Record<string, string> = {
     'quorate-revision': String(revision ?? vitals.revision),
@@ -103,8 +110,17 @@ function respond(node: QuorateNode, status: number, body: Uint8Array, revision?:
   return { status, headers, body }
 }
 
-const json = (node: QuorateNode, status: number, document: object, revision: number, more: Headers = {}): TransportResponse =>
-  respond(node, status, Buffer.from(JSON.stringify(document)), revision, { 'content-type': 'application/json', ...more })
+const json = (
+  node: QuorateNode,
+  status: number,
+  document: object,
+  revision: number,
+  more: Headers = {},
+): TransportResponse =>
+  respond(node, status, Buffer.from(JSON.stringify(document)), revision, {
+    'content-type': 'application/json',
+    ...more,
+  })
 
 function refuse(node: QuorateNode, refusal: { status: number; body: string }, revision?: number): TransportResponse {
   const type = { 'content-type': 'application/problem+json' }
@@ -139,5 +155,7 @@ function writeResponse(
   if (outcome.kind === 'deleted') return json(node, 200, { deleted: outcome.count, revision, ...prev }, revision)
   const status = outcome.isCreated ? 201 : 200
   const etag = { etag: entityTag(revision) }
-  return wantsPrevious ? json(node, status, prev, revision, etag) : respond(node, status, Buffer.alloc(0), revision, etag)
+  return wantsPrevious
+    ? json(node, status, prev, revision, etag)
+    : respond(node, status, Buffer.alloc(0), revision, etag)
 }

@@ -3,7 +3,8 @@
 import { deferred } from '../../src/lib/deferred.ts'
 import type { StateSnapshot } from '../../src/node/ports.ts'
 import type { Term } from '../../src/raft/index.ts'
-import type { Connection, SimulatedTransport } from './network.ts'
+import type { Connection } from './connection.ts'
+import type { SimulatedTransport } from './simulated-transport.ts'
 
 interface Turn {
   readonly chunk: Uint8Array | undefined

@@ -42,7 +42,6 @@ export class Trace {
 
   /** 16 hex digits. */
   get hash(): string {
-    const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0')
     return hex(this.#a) + hex(this.#b)
   }
 
@@ -67,3 +66,5 @@ export class Trace {
 
 const describeLine = ({ atUs, kind, details }: TraceLine): string =>
   `${(atUs / 1_000).toFixed(3).padStart(11)} ms  ${kind.padEnd(14)} ${details.join(' ')}`
+
+const hex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0')

@@ -108,7 +108,8 @@ export class Workload {
 
   #ask(client: string, caller: Caller, request: Request, then: (reply: Reply) => void): void {
     const { world, situations, observer } = this.#cluster
-    const input: QuorateInput = request.kind === 'read' ? { op: 'get', key: request.key } : inputOfCommand(request.command)
+    const input: QuorateInput =
+      request.kind === 'read' ? { op: 'get', key: request.key } : inputOfCommand(request.command)
     const id = this.history.invoke(client, input)
     let isAnswered = false
     caller.ask(request, (reply) => {
@@ -140,7 +141,10 @@ export class Workload {
 
   #learn(request: Request, output: QuorateOutput): void {
     if (output.kind === 'got') {
-      this.#revisions.set(present(request.kind === 'read' ? request.key : undefined, 'a key'), output.entry?.modRevision ?? 0)
+      this.#revisions.set(
+        present(request.kind === 'read' ? request.key : undefined, 'a key'),
+        output.entry?.modRevision ?? 0,
+      )
     } else if (request.kind === 'write') {
       const { key } = request.command
       if (output.kind === 'precondition-failed') this.#revisions.set(key, output.currentRevision)

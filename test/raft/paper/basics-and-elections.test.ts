@@ -1,5 +1,6 @@
 // Ongaro's thesis, sentence by sentence: terms and roles (§3.3), leader election (§3.4).
 import { describe, expect, test } from 'vitest'
+import { Prng } from '../../../src/lib/prng.ts'
 import type { Message } from '../../../src/raft/index.ts'
 import { Bench, confOf, logOf } from '../support/bench.ts'
 import { Cluster } from '../support/cluster.ts'
@@ -49,7 +50,7 @@ describe('terms and roles (§3.3)', () => {
   test('terms are consecutive: an election is held in the term after the one before', () => {
     const bench = candidate({ hardState: { term: 6, votedFor: undefined, commitIndex: 0 } })
     expect(bench.raft.term).toBe(7)
-    while (bench.raft.role === 'candidate') bench.tick()
+    expire(bench)
     collect(bench)
     expect(bench.raft.term).toBe(8)
   })
@@ -88,17 +89,18 @@ describe('terms and roles (§3.3)', () => {
     expect([bench.raft.role, bench.raft.term]).toEqual(['follower', 8])
   })
 
-  test.each<[Parameters<Bench['step']>[0], Partial<Message> | undefined]>([
-    [emptyAppend(3), { type: 'append-entries-response', term: 5, result: expect.objectContaining({ kind: 'rejected' }) }],
-    [heartbeat(3), { type: 'heartbeat-response', term: 5 }],
-    [voteRequest(3), { type: 'request-vote-response', term: 5, isGranted: false }],
-    [preVoteRequest(3), { type: 'request-pre-vote-response', term: 5, isGranted: false }],
-    [{ type: 'timeout-now', term: 3 }, undefined],
-    [{ type: 'read-index', term: 3, id: 1, boot: 1 }, undefined],
-  ])('a request with a stale term is rejected: %o', (message, answer) => {
+  const rejected = expect.objectContaining({ kind: 'rejected' })
+  test.each<{ message: Parameters<Bench['step']>[0]; answers: readonly Partial<Message>[] }>([
+    { message: emptyAppend(3), answers: [{ type: 'append-entries-response', term: 5, result: rejected }] },
+    { message: heartbeat(3), answers: [{ type: 'heartbeat-response', term: 5 }] },
+    { message: voteRequest(3), answers: [{ type: 'request-vote-response', term: 5, isGranted: false }] },
+    { message: preVoteRequest(3), answers: [{ type: 'request-pre-vote-response', term: 5, isGranted: false }] },
+    { message: { type: 'timeout-now', term: 3 }, answers: [] },
+    { message: { type: 'read-index', term: 3, id: 1, boot: 1 }, answers: [] },
+  ])('a $message.type with a stale term is rejected', ({ message, answers }) => {
     const bench = new Bench({ entries: logOf(1, 5) })
     expect(bench.step(message)).toEqual({ kind: 'dropped', reason: 'stale-term' })
-    expect(bench.sent).toMatchObject(answer === undefined ? [] : [answer])
+    expect(bench.sent).toMatchObject(answers)
     const { role, term, votedFor, leaderId, lastIndex } = bench.raft
     expect({ role, term, votedFor, leaderId, lastIndex }).toEqual({
       role: 'follower',
@@ -119,6 +121,7 @@ describe('the election timeout (§3.4)', () => {
   test('a leader sends heartbeats to all followers, periodically', () => {
     const bench = new Bench({ confState: confOf(ids(3), ['n4']) }).lead()
     bench.accept(1)
+    bench.sent.length = 0
     for (let beat = 0; beat < 10; beat++) {
       bench.tick()
       expect(bench.take('heartbeat')).toEqual([])
@@ -138,14 +141,14 @@ describe('the election timeout (§3.4)', () => {
   const own = { term: 5, index: 1 }
   const older = { term: 4, index: 7 }
   test.each([
-    ['an append of the leader', emptyAppend(5), 'follower'],
-    ['a heartbeat of the leader', heartbeat(5), 'follower'],
-    ['a vote granted', voteRequest(5, 'n2', own), 'follower'],
-    ['a vote refused', voteRequest(5, 'n2', older), 'pre-candidate'],
-    ['an append of an earlier leader', emptyAppend(4), 'pre-candidate'],
-    ['a heartbeat of an earlier leader', heartbeat(4), 'pre-candidate'],
-    ['a pre-vote granted', preVoteRequest(6, 'n2', own), 'pre-candidate'],
-  ])('just before the timeout, %s leaves it a %3$s', (_, message, role) => {
+    ['an append of the leader', 'follower', emptyAppend(5)],
+    ['a heartbeat of the leader', 'follower', heartbeat(5)],
+    ['a vote granted', 'follower', voteRequest(5, 'n2', own)],
+    ['a vote refused', 'pre-candidate', voteRequest(5, 'n2', older)],
+    ['an append of an earlier leader', 'pre-candidate', emptyAppend(4)],
+    ['a heartbeat of an earlier leader', 'pre-candidate', heartbeat(4)],
+    ['a pre-vote granted', 'pre-candidate', preVoteRequest(6, 'n2', own)],
+  ])('after %s just before its timeout, a follower becomes or stays a %s at it', (_, role, message) => {
     const init = { entries: logOf(5) }
     const timeout = expire(new Bench(init))
     const bench = new Bench(init)
@@ -158,20 +161,14 @@ describe('the election timeout (§3.4)', () => {
 
   test('a candidate draws a new timeout at the start of its election, and waits for it before the next', () => {
     const waits = Array.from({ length: 20 }, (_, seed) => {
-      const bench = candidate({ hardState: { term: seed, votedFor: undefined, commitIndex: 0 } })
-      for (let ticks = 1; ; ticks++) {
-        bench.tick()
-        if (bench.raft.role !== 'candidate') return ticks
-      }
+      return expire(candidate({}, { prng: new Prng(seed) }))
     })
     expect(Math.min(...waits)).toBeGreaterThanOrEqual(10)
     expect(Math.max(...waits)).toBeLessThan(20)
     const bench = candidate()
     const drawn = new Set<number>()
     for (let elections = 0; elections < 10; elections++) {
-      let ticks = 0
-      for (; bench.raft.role === 'candidate'; ticks++) bench.tick()
-      drawn.add(ticks)
+      drawn.add(expire(bench))
       collect(bench)
     }
     expect(drawn.size).toBeGreaterThan(2)
@@ -216,7 +213,7 @@ describe('elections (§3.4)', () => {
   test('(a) the votes must be for the same term', () => {
     const bench = candidate({ confState: confOf(ids(5)) })
     bench.step(vote(1, 'n2'))
-    while (bench.raft.role === 'candidate') bench.tick()
+    expire(bench)
     collect(bench)
     expect([bench.raft.role, bench.raft.term]).toEqual(['candidate', 2])
     expect(bench.step(vote(1, 'n3')).kind).toBe('dropped')
@@ -257,7 +254,12 @@ describe('elections (§3.4)', () => {
     bench.step(vote(1, 'n2'))
     bench.sent.length = 0
     bench.step(vote(1, 'n3'))
-    expect(bench.take('append-entries').map(({ to, term }) => `${to}@${term}`)).toEqual(['n2@1', 'n3@1', 'n4@1', 'n5@1'])
+    expect(bench.take('append-entries').map(({ to, term }) => `${to}@${term}`)).toEqual([
+      'n2@1',
+      'n3@1',
+      'n4@1',
+      'n5@1',
+    ])
   })
 
   test.each([emptyAppend(1, 'n3'), heartbeat(1, 'n3'), emptyAppend(4, 'n3'), heartbeat(4, 'n3')])(
@@ -286,7 +288,7 @@ describe('elections (§3.4)', () => {
   test('(c) a candidate that neither wins nor loses times out, and asks everyone again in a new term', () => {
     const bench = candidate()
     bench.sent.length = 0
-    while (bench.raft.role === 'candidate') bench.tick()
+    expire(bench)
     expect(bench.take('request-pre-vote').map(({ to, term }) => `${to}@${term}`)).toEqual(['n2@2', 'n3@2'])
     collect(bench)
     expect(bench.take('request-vote').map(({ to, term }) => `${to}@${term}`)).toEqual(['n2@2', 'n3@2'])

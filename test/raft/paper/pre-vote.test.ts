@@ -143,6 +143,17 @@ describe('pre-votes (§9.6)', () => {
     expect(bench.raft.role).toBe('candidate')
   })
 
+  test('a pre-vote counts for the term that was asked about: a late one of an earlier attempt does not', () => {
+    const bench = preCandidate({ hardState: { term: 4, votedFor: undefined, commitIndex: 0 } })
+    bench.step(voteRequest(5, 'n3'))
+    expire(bench)
+    expect([bench.raft.role, bench.raft.term]).toEqual(['pre-candidate', 5])
+    expect(bench.step(preVote(5)).kind).toBe('dropped')
+    expect([bench.raft.role, bench.raft.term]).toEqual(['pre-candidate', 5])
+    bench.step(preVote(6))
+    expect([bench.raft.role, bench.raft.term]).toEqual(['candidate', 6])
+  })
+
   test('a pre-candidate that hears the leader follows it again', () => {
     const bench = preCandidate({ entries: logOf(1) })
     bench.step(heartbeat(1, 'n3'))

@@ -1,7 +1,7 @@
 // What the paper tests say again and again: the usual requests, nodes in a given role, and a cluster that lives for a while.
-import type { NodeId } from '../../../src/raft/index.ts'
+import type { NodeId, RaftConfig } from '../../../src/raft/index.ts'
 import { ORIGIN } from '../../../src/raft/index.ts'
-import { Bench } from '../support/bench.ts'
+import { Bench, confOf } from '../support/bench.ts'
 import type { Cluster } from '../support/cluster.ts'
 
 /** A log that is better than any in these tests. */
@@ -11,7 +11,16 @@ export const heartbeat = (term: number, from: NodeId = 'n2') =>
   ({ type: 'heartbeat', from, term, commitIndex: 0, readRound: 0, lastIndex: 9 }) as const
 
 export const emptyAppend = (term: number, from: NodeId = 'n2') =>
-  ({ type: 'append-entries', from, term, prev: ORIGIN, entries: [], commitIndex: 0, readRound: 0, lastIndex: 9 }) as const
+  ({
+    type: 'append-entries',
+    from,
+    term,
+    prev: ORIGIN,
+    entries: [],
+    commitIndex: 0,
+    readRound: 0,
+    lastIndex: 9,
+  }) as const
 
 export const voteRequest = (term: number, from: NodeId = 'n2', last = FAR) =>
   ({ type: 'request-vote', from, term, last, isTransfer: false }) as const
@@ -28,11 +37,12 @@ export const preVote = (term: number, from: NodeId = 'n2', isGranted = true) =>
 /** The ids n1 to n`count`. */
 export const ids = (count: number): readonly NodeId[] => Array.from({ length: count }, (_, at) => `n${at + 1}`)
 
-/** Lets the election timeout pass, and says how many ticks that took. */
+/** Lets the election timeout of a follower or candidate pass, and says how many ticks that took. */
 export function expire(bench: Bench): number {
+  const { role } = bench.raft
   for (let ticks = 1; ticks < 100; ticks++) {
     bench.tick()
-    if (bench.raft.role !== 'follower') return ticks
+    if (bench.raft.role !== role) return ticks
   }
   throw new Error('the election timeout never passes')
 }
@@ -59,6 +69,22 @@ export function collect(bench: Bench): void {
   }
 }
 
+interface Leading {
+  readonly learners?: readonly NodeId[]
+  readonly config?: Partial<RaftConfig>
+}
+
+/** A leader of term 1 whose no-op everyone holds, with nothing in flight. */
+export function leading(size = 3, { learners = [], config = {} }: Leading = {}): Bench {
+  const bench = candidate({ confState: confOf(ids(size), learners) }, config)
+  const others = ids(size).slice(1)
+  for (const id of others) if (!bench.raft.isLeader) bench.step(vote(1, id))
+  for (const id of [...others, ...learners]) bench.accept(1, id)
+  bench.sent.length = 0
+  bench.readies.length = 0
+  return bench
+}
+
 /** It has heard from n2, the leader of this term. */
 export function follower(term: number, ...init: ConstructorParameters<typeof Bench>): Bench {
   const bench = new Bench(...init)
@@ -75,17 +101,16 @@ export function live(cluster: Cluster, ticks: number): void {
   }
 }
 
-/** Whether this node can become leader when the others have long heard nothing. */
+/** Whether this node can become leader when the others have long heard nothing, and do not campaign themselves. */
 export function canWin(cluster: Cluster, id: NodeId): boolean {
-  for (let tries = 0; tries < 5; tries++) {
-    for (const node of cluster.nodes.values()) {
-      if (node.id !== id && node.raft !== undefined && !node.raft.isLeader) cluster.forget(node.raft)
-    }
+  for (const { raft } of cluster.nodes.values()) if (raft !== undefined && raft.id !== id) cluster.forget(raft)
+  for (let tries = 0; tries < 5 && !cluster.raft(id).isLeader; tries++) {
     cluster.expire(id)
     cluster.settle()
-    if (cluster.raft(id).isLeader) return true
   }
-  return false
+  const other = cluster.leaders.find((raft) => raft.id !== id)
+  if (other !== undefined) throw new Error(`${other.id} was elected, which was not to campaign: choose another seed`)
+  return cluster.raft(id).isLeader
 }
 
 /** What a node has applied, as text, without the no-ops. */

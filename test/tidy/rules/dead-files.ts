@@ -2,9 +2,9 @@
 import { importsOf } from './imports.ts'
 import type { SourceFile, Violation } from './source.ts'
 
-/** What is started or imported from outside. */
+/** What is started or imported from outside; a worker is started by its address. */
 const ENTRY_POINTS =
-  /^(?:src\/index\.ts|src\/client\/index\.ts|src\/cli\/quorate\.cts|test\/.*\.test\.ts|scripts\/(?:[^/]+|[^/]+\/index\.ts))$/
+  /^(?:src\/index\.ts|src\/client\/index\.ts|src\/cli\/quorate\.cts|test\/.*(?:\.test|-worker)\.ts|scripts\/(?:[^/]+|[^/]+\/index\.ts))$/
 const PRODUCT_ENTRY_POINTS = /^src\//
 
 /**
