@@ -32,7 +32,7 @@ export interface LevelDbOptions {
 export const LEVELDB_DEFAULTS: LevelDbOptions = {
   writeBufferSize: 32 * MiB,
   cacheSize: 16 * MiB,
-  maxOpenFiles: 1_000,
+  maxOpenFiles: 64,
   maxFileSize: 2 * MiB,
   blockSize: 4 * KiB,
 }
