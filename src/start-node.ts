@@ -7,7 +7,7 @@ import { clusterId, isLoopback, memberId, type NodeConfig } from './config/index
 import { buildApp } from './http/app.ts'
 import { assert, present } from './lib/assert.ts'
 import { Prng } from './lib/prng.ts'
-import { recordShare } from './kv/digest.ts'
+import { recordShare, rowShare } from './kv/digest.ts'
 import { initialMeta } from './kv/index.ts'
 import { LIMITS } from './node/limits.ts'
 import type { Clock, ClusterConfiguration, MemberInfo } from './node/ports.ts'
@@ -132,6 +132,7 @@ async function openStorage(config: NodeConfig, directory: DataDirectory, logger:
     directory: groupPath,
     initial: { configuration: foundingConfiguration(members), meta: initialMeta() },
     recordDigest: recordShare,
+    rowDigest: rowShare,
     logger,
     clock: systemClock,
     cacheBytesMax: config.cacheBytes,

@@ -4,6 +4,7 @@ import { Option } from 'commander'
 import { processIo } from './data-io.ts'
 import type { DataIo } from './data-io.ts'
 import {
+  fenceOption,
   ifAbsentOption,
   ifExistsOption,
   ifRevisionOption,
@@ -11,7 +12,9 @@ import {
   wholeNumber,
   withCommonOptions,
   withKeyOptions,
+  withRangeOptions,
 } from './data-options.ts'
+import { registerModelCommands } from './model-commands.ts'
 import type {
   CommonOptions,
   DelCommandOptions,
@@ -33,6 +36,7 @@ Examples:
   quorate put config/app - --content-type application/json < app.json
   quorate put lock me --if-absent                  only the first one gets it
   quorate put config/app "$(new)" --if-revision 17 only if nobody changed it since
+  quorate put services/web 10.0.0.7 --ttl 30s      gone after 30 seconds
 ${WRITE_EXIT_CODES}`
 
 const GET_HELP = `
@@ -42,6 +46,8 @@ Examples:
   quorate get greeting
   quorate get photo > photo.jpg
   quorate get config/app --json                    value and revisions as one JSON object
+  quorate get --prefix config/                     one line for each: key, tab, value
+  quorate get --prefix config/ --count
   quorate get greeting --consistency stale         from one node's memory: fast, and maybe a little behind
 
 Exit codes: 0 found, 2 wrong usage, 3 there is no such key, 5 nobody could answer.`
@@ -53,6 +59,7 @@ Examples:
   quorate del greeting
   quorate del config/app --if-revision 17          only if nobody changed it since
   quorate del greeting --prev > last-value         keep what was deleted
+  quorate del --prefix config/                     all of them at once
 ${WRITE_EXIT_CODES}`
 
 const STATUS_HELP = `
@@ -82,6 +89,7 @@ export function registerDataCommands(program: Command, io: DataIo = processIo())
   registerPut(program, io)
   registerGet(program, io)
   registerDel(program, io)
+  registerModelCommands(program, io)
   registerStatus(program, io)
   registerCluster(program, io)
   registerTransferLeader(program, io)
@@ -98,6 +106,11 @@ function registerPut(program: Command, io: DataIo): void {
     .addOption(ifAbsentOption())
     .addOption(ifExistsOption())
     .option('--content-type <TYPE>', 'stored with the value, such as application/json')
+    .addOption(
+      new Option('--ttl <TIME>', 'delete it after this time, such as 30s').argParser(milliseconds).conflicts('lease'),
+    )
+    .option('--lease <ID>', 'delete it with this lease')
+    .addOption(fenceOption())
     .option('--prev', 'print the value that was replaced')
     .option('--value64', 'VALUE is base64url: for values that are not text')
   withKeyOptions(command)
@@ -111,9 +124,9 @@ function registerPut(program: Command, io: DataIo): void {
 function registerGet(program: Command, io: DataIo): void {
   const command = program
     .command('get')
-    .summary('read a key')
-    .description('Reads a key: by default what is true now, whichever node answers.')
-    .argument('<KEY>', 'the key')
+    .summary('read a key or list a range')
+    .description('Reads a key, or lists a range: by default what is true now, whichever node answers.')
+    .argument('[KEY]', 'the key')
     .addOption(
       new Option('--consistency <KIND>', 'linearizable sees every finished write, stale may be behind')
         .choices(['linearizable', 'stale'])
@@ -129,10 +142,15 @@ function registerGet(program: Command, io: DataIo): void {
         wholeNumber,
       ),
     )
+    .addOption(new Option('--revision <N>', 'what was true at this revision of the store').argParser(wholeNumber))
+    .addOption(new Option('--limit <N>', 'of a range: entries at most').argParser(wholeNumber))
+    .option('--keys-only', 'of a range: only the keys')
+    .option('--count', 'of a range: only how many keys')
+    .option('--reverse', 'of a range: from the last key')
     .option('--meta', 'print revisions, content type and size on stderr, too')
-  withKeyOptions(command)
+  withKeyOptions(withRangeOptions(command))
     .addHelpText('after', GET_HELP)
-    .action(async (key: string, options: GetCommandOptions) => {
+    .action(async (key: string | undefined, options: GetCommandOptions) => {
       const { get } = await import('./get.ts')
       await get(io, key, options)
     })
@@ -141,15 +159,16 @@ function registerGet(program: Command, io: DataIo): void {
 function registerDel(program: Command, io: DataIo): void {
   const command = program
     .command('del')
-    .summary('delete a key')
-    .description('Deletes a key.')
-    .argument('<KEY>', 'the key')
+    .summary('delete a key or a range')
+    .description('Deletes a key, or all keys of a range in one revision.')
+    .argument('[KEY]', 'the key')
     .addOption(ifRevisionOption())
     .addOption(ifExistsOption())
+    .addOption(fenceOption())
     .option('--prev', 'print the value that was deleted')
-  withKeyOptions(command)
+  withKeyOptions(withRangeOptions(command))
     .addHelpText('after', DEL_HELP)
-    .action(async (key: string, options: DelCommandOptions) => {
+    .action(async (key: string | undefined, options: DelCommandOptions) => {
       const { del } = await import('./del.ts')
       await del(io, key, options)
     })

@@ -3,7 +3,8 @@ import { InvalidArgumentError, Option } from 'commander'
 import type { Command } from 'commander'
 import { WIRE_LIMITS } from '../api/limits.ts'
 import { ClientError } from '../client/client-error.ts'
-import { parseEndpoints } from '../client/options.ts'
+import type { FenceOption } from '../client/index.ts'
+import { parseEndpoints } from '../client/endpoint-address.ts'
 import { parseDuration, parseNumber } from '../config/units.ts'
 import type { Parsed } from '../config/units.ts'
 
@@ -19,7 +20,16 @@ export interface KeyOptions extends CommonOptions {
   readonly key64?: true
 }
 
+export interface RangeCommandOptions {
+  readonly prefix?: string
+  readonly from?: string
+  readonly to?: string
+}
+
 export interface PutCommandOptions extends KeyOptions {
+  readonly ttl?: number
+  readonly lease?: string
+  readonly fence?: FenceOption
   readonly value64?: true
   readonly ifRevision?: number
   readonly ifAbsent?: true
@@ -28,17 +38,49 @@ export interface PutCommandOptions extends KeyOptions {
   readonly prev?: true
 }
 
-export interface GetCommandOptions extends KeyOptions {
+export interface GetCommandOptions extends KeyOptions, RangeCommandOptions {
+  readonly revision?: number
+  readonly limit?: number
+  readonly keysOnly?: true
+  readonly count?: true
+  readonly reverse?: true
   readonly consistency?: 'linearizable' | 'stale'
   readonly maxStale?: number
   readonly minRevision?: number
   readonly meta?: true
 }
 
-export interface DelCommandOptions extends KeyOptions {
+export interface DelCommandOptions extends KeyOptions, RangeCommandOptions {
+  readonly fence?: FenceOption
   readonly ifRevision?: number
   readonly ifExists?: true
   readonly prev?: true
+}
+
+export interface AddCommandOptions extends KeyOptions {
+  readonly ifRevision?: number
+  readonly fence?: FenceOption
+}
+
+export interface WatchCommandOptions extends KeyOptions, RangeCommandOptions {
+  readonly revision?: number
+  readonly initial?: true
+  readonly prev?: true
+}
+
+export interface LockCommandOptions extends CommonOptions {
+  readonly ttl: number
+  readonly wait?: number
+  readonly owner?: string
+}
+
+export interface ElectCommandOptions extends LockCommandOptions {
+  readonly value?: string
+  readonly observe?: true
+}
+
+export interface LeaseGrantOptions extends CommonOptions {
+  readonly keep?: true
 }
 
 export interface StatusCommandOptions extends CommonOptions {
@@ -73,6 +115,34 @@ export const ifAbsentOption = (): Option =>
   new Option('--if-absent', 'only if the key does not exist').conflicts('ifExists')
 
 export const ifExistsOption = (): Option => new Option('--if-exists', 'only if the key exists')
+
+export const withRangeOptions = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--prefix <TEXT>', "all keys that begin with this; '' stands for all keys").conflicts(['from', 'to']),
+    )
+    .option('--from <KEY>', 'the first key of a range')
+    .option('--to <KEY>', 'the end of a range, itself not in it')
+
+export const fenceOption = (): Option =>
+  new Option('--fence <LOCK:TOKEN>', 'only while this token holds this lock').argParser(fence)
+
+/** Which keys a command is about: one, or a range; undefined when it was given neither or both. */
+export function keysOf(
+  key: string | undefined,
+  { prefix, from, to }: RangeCommandOptions,
+): 'one' | 'range' | undefined {
+  const isRange = prefix !== undefined || from !== undefined || to !== undefined
+  if ((key !== undefined) === isRange) return undefined
+  return isRange ? 'range' : 'one'
+}
+
+/** The lock's name may hold colons itself. */
+function fence(text: string): FenceOption {
+  const at = text.lastIndexOf(':')
+  if (at < 1) throw new InvalidArgumentError('It must be the name of a lock, a colon and a token, such as deploy:17.')
+  return { name: text.slice(0, at), token: wholeNumber(text.slice(at + 1)) }
+}
 
 export function wholeNumber(text: string): number {
   return valueOf(parseNumber(text))

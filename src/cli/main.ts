@@ -14,6 +14,8 @@ Examples:
   quorate dev                          three nodes on this machine, until Ctrl-C
   quorate put greeting hello           write a key (through any node)
   quorate get greeting                 read it back
+  quorate watch --prefix config/       see changes as they happen
+  quorate lock backup -- ./backup.sh   run something on one machine at a time
   quorate status                       who leads, and how far each node is
   quorate serve --help                 run one node of a real cluster
 

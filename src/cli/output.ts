@@ -39,6 +39,7 @@ const USAGE_CODES: ReadonlySet<string> = new Set([
   'KEY_REQUIRED',
   'KEY_TOO_LONG',
   'VALUE_TOO_LARGE',
+  'RANGE_TOO_LARGE',
   'UNSUPPORTED_MEDIA_TYPE',
 ])
 
@@ -70,6 +71,7 @@ const HINTS: Readonly<Partial<Record<ClientErrorCode, string>>> = {
 export function hintOf(error: ClientError): string | undefined {
   if (error.outcome === 'unknown')
     return 'see what holds now (quorate get KEY, or quorate status) before you repeat the command'
+  if (error.code === 'COMPACTED') return 'that history is gone: read what is there now, and watch from its revision'
   if (error.code === 'PRECONDITION_FAILED') return hintOfPrecondition(error.details['currentRevision'])
   return HINTS[error.code]
 }
@@ -99,7 +101,7 @@ export function errorJson(error: ClientError | CommandFailure): Readonly<Record<
 
 /** An entry as the HTTP interface spells it in JSON: text where the bytes are UTF-8, else base64url. */
 export function entryJson(entry: Entry): Readonly<Record<string, unknown>> {
-  const { contentType, createRevision, revision, version } = entry
+  const { contentType, createRevision, revision, version, lease, ttlMs } = entry
   return {
     ...bytesJson('key', typeof entry.key === 'string' ? Buffer.from(entry.key) : entry.key),
     ...bytesJson('value', entry.value),
@@ -107,10 +109,23 @@ export function entryJson(entry: Entry): Readonly<Record<string, unknown>> {
     createRevision,
     modRevision: revision,
     version,
+    ...(lease === undefined ? {} : { lease }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
   }
 }
 
-const bytesJson = (name: string, bytes: Uint8Array): Readonly<Record<string, string>> =>
+/** A key or a value on a line with others. */
+export function shownBytes(bytes: string | Uint8Array): string {
+  if (typeof bytes === 'string') return printable(bytes)
+  return isUtf8(bytes)
+    ? printable(asBuffer(bytes).toString('utf8'))
+    : `base64url:${asBuffer(bytes).toString('base64url')}`
+}
+
+export const keyJson = (key: string | Uint8Array): Readonly<Record<string, string>> =>
+  bytesJson('key', typeof key === 'string' ? Buffer.from(key) : key)
+
+export const bytesJson = (name: string, bytes: Uint8Array): Readonly<Record<string, string>> =>
   isUtf8(bytes)
     ? { [name]: asBuffer(bytes).toString('utf8') }
     : { [`${name}64`]: asBuffer(bytes).toString('base64url') }

@@ -1,11 +1,11 @@
 // What all data commands share: one client for one command, Ctrl-C, and failures turned into words and exit codes.
 import { Client, ClientError } from '../client/index.ts'
+import type { RangeOptions } from '../client/index.ts'
 import { fromBase64url } from '../lib/bytes.ts'
 import { OutputError } from './data-io.ts'
 import type { DataIo } from './data-io.ts'
-import type { CommonOptions } from './data-options.ts'
+import type { CommonOptions, RangeCommandOptions } from './data-options.ts'
 import { CommandFailure, EXIT, exitCodeOf, reportError } from './output.ts'
-import type { ExitCode } from './output.ts'
 
 export interface CommandContext {
   readonly client: Client
@@ -18,11 +18,12 @@ export interface CommandContext {
 export async function runCommand(
   io: DataIo,
   options: CommonOptions,
-  command: (context: CommandContext) => Promise<ExitCode>,
+  command: (context: CommandContext) => Promise<number>,
 ): Promise<void> {
   const controller = new AbortController()
   const unlisten = io.onInterrupt(() => controller.abort())
-  const client = new Client({ endpoints: options.endpoints, timeoutMs: options.timeout })
+  // One write is not worth a session: opening and closing it would be two more.
+  const client = new Client({ endpoints: options.endpoints, timeoutMs: options.timeout, sessions: false })
   try {
     io.exitWith(await command({ client, io, signal: controller.signal }))
   } catch (error) {
@@ -34,6 +35,15 @@ export async function runCommand(
     unlisten()
     await client.close()
   }
+}
+
+/** The bounds of a range as given, spelt like KEY: with --key64 all of them are base64url. */
+export function boundsOf(options: RangeCommandOptions & { readonly key64?: true }): RangeOptions {
+  const bound = (name: 'prefix' | 'from' | 'to'): { [name: string]: string | Uint8Array } => {
+    const text = options[name]
+    return text === undefined ? {} : { [name]: argumentBytes(text, options.key64, `--${name}`) }
+  }
+  return { ...bound('prefix'), ...bound('from'), ...bound('to') }
 }
 
 /** An argument as it is, or the bytes that it spells. */

@@ -1,7 +1,8 @@
 // Reads what nodes say of themselves and of the cluster. Each member is checked, so that a table of ours shows no surprises.
 import type { ClusterStatus, MemberStatus, NodeRole, NodeStatus } from '../api/status.ts'
-import { expectStatus, FailedAnswer, isCount, isObject, jsonObject, problem, unexpected } from './answers.ts'
-import type { JsonObject } from './answers.ts'
+import { expectStatus, FailedAnswer, jsonObject, problem, unexpected } from './answers.ts'
+import { isCount, isObject } from './json.ts'
+import type { JsonObject } from './json.ts'
 import type { TransportResponse } from './transport.ts'
 
 export interface VersionInfo {

@@ -2,11 +2,13 @@
 // What a success must carry is checked field by field; members that this release does not know are left alone.
 import { ERRORS } from '../api/errors.ts'
 import type { Outcome } from '../api/errors.ts'
-import { fromBase64url } from '../lib/bytes.ts'
 import type { ClientErrorCode } from './client-error.ts'
 import { isRetryableHere } from './client-error.ts'
 import type { Sighting } from './endpoints.ts'
-import { decodeText, Entry, GetResult } from './entry.ts'
+import { decodeText, GetResult, OCTET_STREAM } from './entry.ts'
+import type { Entry } from './entry.ts'
+import { entryOfJson, isCount, isObject } from './json.ts'
+import type { JsonObject } from './json.ts'
 import type { Key } from './key-path.ts'
 import { isErrorCode } from './retry-policy.ts'
 import type { FailureKind } from './retry-policy.ts'
@@ -25,6 +27,9 @@ export interface Failure {
   readonly details?: Readonly<Record<string, unknown>> | undefined
   readonly cause?: unknown
 }
+
+/** All of an answer but its body. */
+type Head = Pick<TransportResponse, 'headers'>
 
 /** Thrown by the parsers below; the call that made the attempt catches it. */
 export class FailedAnswer extends Error {
@@ -52,7 +57,7 @@ export function unexpected(response: TransportResponse, why: string): FailedAnsw
 
 // ------------------------------------------------------------------------------------------------------------- headers
 
-export function header(response: TransportResponse, name: string): string | undefined {
+export function header(response: Head, name: string): string | undefined {
   const value = response.headers[name]
   return typeof value === 'string' ? value : undefined
 }
@@ -61,13 +66,13 @@ const DIGITS = /^\d{1,15}$/
 const NAME = /^[A-Za-z0-9._-]{1,64}$/
 const ETAG = /^"(\d{1,15})"$/
 
-function numberHeader(response: TransportResponse, name: string): number | undefined {
+function numberHeader(response: Head, name: string): number | undefined {
   const text = header(response, name)
   return text !== undefined && DIGITS.test(text) ? Number(text) : undefined
 }
 
 /** Who answered and who leads; undefined unless a node answered. */
-export function sighting(response: TransportResponse): Sighting | undefined {
+export function sighting(response: Head): Sighting | undefined {
   const name = header(response, 'quorate-node')
   const leaderName = header(response, 'quorate-leader')
   const term = numberHeader(response, 'quorate-term')
@@ -77,11 +82,10 @@ export function sighting(response: TransportResponse): Sighting | undefined {
 }
 
 /** The revision of the state that the answer was read from. */
-export const storeRevision = (response: TransportResponse): number | undefined =>
-  numberHeader(response, 'quorate-revision')
+export const storeRevision = (response: Head): number | undefined => numberHeader(response, 'quorate-revision')
 
 /** A required header that is a number. */
-function requiredNumber(response: TransportResponse, name: string): number {
+export function requiredNumber(response: TransportResponse, name: string): number {
   const value = numberHeader(response, name)
   if (value === undefined) throw unexpected(response, `the header ${name} is missing or no number`)
   return value
@@ -106,10 +110,12 @@ export function parseGet(response: TransportResponse, key: Key): GetResult | und
     {
       key,
       value: response.body,
-      contentType: header(response, 'content-type') ?? 'application/octet-stream',
+      contentType: header(response, 'content-type') ?? OCTET_STREAM,
       revision: requiredEtag(response),
       createRevision: requiredNumber(response, 'quorate-create-revision'),
       version: requiredNumber(response, 'quorate-key-version'),
+      lease: header(response, 'quorate-lease'),
+      ttlMs: numberHeader(response, 'quorate-ttl-ms'),
     },
     {
       storeRevision: requiredNumber(response, 'quorate-revision'),
@@ -164,18 +170,9 @@ function previousOf(response: TransportResponse, body: JsonObject, key: Key): En
   const entry = body['prev']
   if (entry === null) return undefined
   if (!isObject(entry)) throw unexpected(response, 'the body has no "prev"')
-  const { modRevision, createRevision, version, contentType = 'application/octet-stream' } = entry
-  const value = valueOf(entry)
-  if (value === undefined || !isCount(modRevision) || !isCount(createRevision) || !isCount(version))
-    throw unexpected(response, 'its "prev" is not an entry')
-  if (typeof contentType !== 'string') throw unexpected(response, 'its "contentType" is not a text')
-  return new Entry({ key, value, contentType, revision: modRevision, createRevision, version })
-}
-
-function valueOf(entry: JsonObject): Uint8Array | undefined {
-  const { value, value64 } = entry
-  if (typeof value === 'string') return Buffer.from(value, 'utf8')
-  return typeof value64 === 'string' ? fromBase64url(value64) : undefined
+  const previous = entryOfJson(entry, key)
+  if (previous === undefined) throw unexpected(response, 'its "prev" is not an entry')
+  return previous
 }
 
 // ----------------------------------------------------------------------------------------------------------- problems
@@ -218,14 +215,6 @@ function problemText(from: { code: string; detail: unknown; title: unknown; isKn
 
 // --------------------------------------------------------------------------------------------------------------- JSON
 
-export type JsonObject = Readonly<Record<string, unknown>>
-
-export const isObject = (value: unknown): value is JsonObject =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-/** A whole number from 0. */
-export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
-
 /** The JSON object that a successful answer must carry. */
 export function jsonObject(response: TransportResponse): JsonObject {
   const type = header(response, 'content-type') ?? ''
@@ -240,7 +229,7 @@ export function expectStatus(response: TransportResponse, ...statuses: readonly 
   throw new FailedAnswer(problem(response))
 }
 
-function parseJson(bytes: Uint8Array): unknown {
+export function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(decodeText(bytes)) as unknown
   } catch {

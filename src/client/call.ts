@@ -34,7 +34,7 @@ export interface CallSettings {
 
 const ATTEMPT = {
   /**
-   * A read may be repeated, so one silent node gets a third of the time, within these bounds. A write gets all that is
+   * What may be repeated gives one silent node a third of the time, within these bounds. A write that may not gets all that is
    * left: after it was sent there is nothing better to do than to wait for its answer. Milliseconds.
    */
   readMsMin: 500,
@@ -152,7 +152,7 @@ export class Call<T> {
       const path = this.#target(budgetMs)
       const signal = controller.signal
       const response = await transport.send({ endpoint: endpoint.url, method, path, headers, body, signal })
-      this.#learn(endpoint, response)
+      learn(this.#context, endpoint, response)
       const value = this.#operation.parse(response)
       endpoints.up(endpoint)
       return { value }
@@ -160,6 +160,7 @@ export class Call<T> {
       const failure = failureOf(error, isLate ? budgetMs : undefined)
       // Being interrupted says nothing about the endpoint.
       if (this.#interruption === undefined) this.#judge(endpoint, failure)
+      this.#operation.onFailure?.(failure)
       return { failure }
     } finally {
       timer.cancel()
@@ -169,7 +170,8 @@ export class Call<T> {
   #attemptBudgetMs(): number {
     const leftMs = Math.max(1, this.#deadlineMs - this.#context.clock.now())
     const isOnlyChance = this.#settings.only !== undefined || this.#context.endpoints.all.length === 1
-    if (this.#operation.kind !== 'read' || isOnlyChance) return leftMs
+    const { kind } = this.#operation
+    if (kind === 'write' || kind === 'admin' || isOnlyChance) return leftMs
     const third = this.#settings.timeoutMs / 3
     return Math.min(leftMs, Math.max(ATTEMPT.readMsMin, Math.min(ATTEMPT.readMsMax, third)))
   }
@@ -180,13 +182,6 @@ export class Call<T> {
     const marginMs = Math.min(ATTEMPT.marginMsMax, budgetMs / 10)
     const timeoutMs = Math.max(1, Math.min(WIRE_LIMITS.timeoutMsMax, Math.floor(budgetMs - marginMs)))
     return `${path}?${[...query, `timeout=${timeoutMs}ms`].join('&')}`
-  }
-
-  #learn(endpoint: Endpoint, response: TransportResponse): void {
-    const seen = sighting(response)
-    if (seen !== undefined) this.#context.endpoints.saw(endpoint, seen)
-    const revision = storeRevision(response)
-    if (revision !== undefined) this.#context.onRevision(revision)
   }
 
   #judge(endpoint: Endpoint, failure: Failure): void {
@@ -233,8 +228,20 @@ export class Call<T> {
   }
 }
 
+/** Who answered, who leads, and how far the store is. */
+export function learn(
+  context: Pick<CallContext, 'endpoints' | 'onRevision'>,
+  endpoint: Endpoint,
+  response: Pick<TransportResponse, 'headers'>,
+): void {
+  const seen = sighting(response)
+  if (seen !== undefined) context.endpoints.saw(endpoint, seen)
+  const revision = storeRevision(response)
+  if (revision !== undefined) context.onRevision(revision)
+}
+
 /** What an attempt died of. Anything that neither transport nor parsers throw is a bug, and goes up as it is. */
-function failureOf(error: unknown, lateAfterMs: number | undefined): Failure {
+export function failureOf(error: unknown, lateAfterMs: number | undefined): Failure {
   if (error instanceof FailedAnswer) return error.failure
   if (!(error instanceof TransportError)) throw error
   if (error.kind === 'not-sent') {

@@ -4,7 +4,7 @@ import { Call } from './call.ts'
 import type { CallContext } from './call.ts'
 import { ClientError } from './client-error.ts'
 import { clusterOperation } from './operations.ts'
-import { originOf } from './options.ts'
+import { originOf } from './endpoint-address.ts'
 import type { ClusterStatus } from '../api/status.ts'
 
 const LIMITS = {

@@ -1,4 +1,6 @@
 // What a read gives: the value, its counters, and the two readings of its bytes.
+import type { KeyEntry } from '../api/commands.ts'
+import { keyOfString } from './key-path.ts'
 import type { Key } from './key-path.ts'
 
 export interface EntryFacts {
@@ -8,11 +10,13 @@ export interface EntryFacts {
   readonly revision: number
   readonly createRevision: number
   readonly version: number
+  readonly lease?: string | undefined
+  readonly ttlMs?: number | undefined
 }
 
 /** An entry as the store held it. */
 export class Entry implements EntryFacts {
-  /** As the caller gave it. */
+  /** As the caller gave it; in answers of many keys a string where its bytes are UTF-8, else the bytes. */
   readonly key: Key
   readonly value: Uint8Array
   /** `application/octet-stream` unless the write named another. */
@@ -23,6 +27,10 @@ export class Entry implements EntryFacts {
   readonly createRevision: number
   /** 1 for a created key, one more for each change since. */
   readonly version: number
+  /** The id of the lease that the key dies with, if any. */
+  readonly lease: string | undefined
+  /** How long that lease lasted when this was read, where the answer told. Milliseconds. */
+  readonly ttlMs: number | undefined
 
   constructor(facts: EntryFacts) {
     this.key = facts.key
@@ -31,6 +39,8 @@ export class Entry implements EntryFacts {
     this.revision = facts.revision
     this.createRevision = facts.createRevision
     this.version = facts.version
+    this.lease = facts.lease
+    this.ttlMs = facts.ttlMs
   }
 
   /** The value as text. Throws a TypeError where the bytes are not UTF-8: nothing is replaced silently. */
@@ -57,6 +67,21 @@ export class GetResult extends Entry {
     this.stalenessMs = read.stalenessMs
   }
 }
+
+/** An entry of a command's result. `key`: as the caller spelt it, where there is one. */
+export const entryOfResult = (entry: KeyEntry, key: Key = keyOfString(entry.key)): Entry =>
+  new Entry({
+    key,
+    value: entry.value,
+    contentType: entry.contentType === '' ? OCTET_STREAM : entry.contentType,
+    revision: entry.modRevision,
+    createRevision: entry.createRevision,
+    version: entry.version,
+    lease: entry.lease === '' ? undefined : entry.lease,
+  })
+
+/** What the interface means when it names no content type. */
+export const OCTET_STREAM = 'application/octet-stream'
 
 const STRICT_UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 

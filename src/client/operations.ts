@@ -1,16 +1,16 @@
 // The requests that a client makes, as plain data: where they go, what they say, how their answers are read.
 import type { ClusterStatus, NodeStatus } from '../api/status.ts'
-import { WIRE_LIMITS } from '../api/limits.ts'
 import { parseDelete, parseGet, parsePut } from './answers.ts'
-import type { DeleteResult, PutResult } from './answers.ts'
+import type { DeleteResult, Failure, PutResult } from './answers.ts'
 import { parseCluster, parseStatus, parseTransfer, parseVersion } from './admin-answers.ts'
 import type { VersionInfo } from './admin-answers.ts'
 import { refusal } from './client-error.ts'
+import { valueBytes } from './commands.ts'
 import type { GetResult } from './entry.ts'
-import { keyPath, LONE_SURROGATE } from './key-path.ts'
+import { keyPath, nameTarget } from './key-path.ts'
 import type { Key } from './key-path.ts'
-import { checkConditions } from './options.ts'
-import type { DeleteOptions, GetOptions, PutOptions } from './options.ts'
+import { checkConditions, checkLifetime, leaseIdOf } from './option-checks.ts'
+import type { DeleteOptions, FenceOption, GetOptions, PutOptions, ReadOptions } from './options.ts'
 import type { OperationKind } from './retry-policy.ts'
 import type { TransportRequest, TransportResponse } from './transport.ts'
 
@@ -28,18 +28,15 @@ export interface Operation<T> {
   readonly takesTimeout: boolean
   /** Throws a FailedAnswer. */
   readonly parse: (response: TransportResponse) => T
+  /** Told of each attempt that failed. */
+  readonly onFailure?: (failure: Failure) => void
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {}
 
 export function getOperation(key: Key, options: GetOptions): Operation<GetResult | undefined> {
-  const { consistency, minRevision, maxStaleMs } = options
-  if (consistency === 'linearizable' && maxStaleMs !== undefined)
-    throw refusal('BAD_PARAMETER', 'maxStaleMs allows a stale read, and consistency asks for a linearizable one')
-  const query: string[] = []
-  if (consistency === 'stale') query.push('consistency=stale')
-  if (maxStaleMs !== undefined) query.push(`maxStale=${maxStaleMs}ms`)
-  if (minRevision !== undefined) query.push(`minRevision=${minRevision}`)
+  const query = freshness(options)
+  if (options.revision !== undefined) query.push(`revision=${options.revision}`)
   return {
     name: 'get',
     kind: 'read',
@@ -53,12 +50,27 @@ export function getOperation(key: Key, options: GetOptions): Operation<GetResult
   }
 }
 
+/** How fresh a read must be, as parameters. */
+export function freshness({ consistency, minRevision, maxStaleMs }: ReadOptions): string[] {
+  if (consistency === 'linearizable' && maxStaleMs !== undefined)
+    throw refusal('BAD_PARAMETER', 'maxStaleMs allows a stale read, and consistency asks for a linearizable one')
+  const query: string[] = []
+  if (consistency === 'stale') query.push('consistency=stale')
+  if (maxStaleMs !== undefined) query.push(`maxStale=${maxStaleMs}ms`)
+  if (minRevision !== undefined) query.push(`minRevision=${minRevision}`)
+  return query
+}
+
 export function putOperation(key: Key, value: string | Uint8Array, options: PutOptions): Operation<PutResult> {
-  const { contentType, prev = false } = options
+  checkLifetime(options)
+  const { contentType, prev = false, ttlMs, lease, fence } = options
   const headers: Record<string, string> = {}
   if (contentType !== undefined) headers['content-type'] = contentType
   const query = applyCondition(options, headers)
   if (prev) query.push('prev')
+  if (ttlMs !== undefined) query.push(`ttl=${ttlMs}ms`)
+  if (lease !== undefined) query.push(`lease=${leaseIdOf(lease)!}`)
+  query.push(...fenceQuery(fence))
   return {
     name: 'put',
     kind: 'write',
@@ -73,10 +85,11 @@ export function putOperation(key: Key, value: string | Uint8Array, options: PutO
 }
 
 export function deleteOperation(key: Key, options: DeleteOptions): Operation<DeleteResult> {
-  const { prev = false } = options
+  const { prev = false, fence } = options
   const headers: Record<string, string> = {}
   const query = applyCondition(options, headers)
   if (prev) query.push('prev')
+  query.push(...fenceQuery(fence))
   return {
     name: 'delete',
     kind: 'write',
@@ -118,26 +131,13 @@ const question = <T>(name: string, path: string, parse: (response: TransportResp
   parse,
 })
 
+const fenceQuery = (fence: FenceOption | undefined): string[] =>
+  fence === undefined ? [] : [`fence=${nameTarget(fence.name)}:${fence.token}`]
+
 /** Adds the condition of a write to its headers, or gives it as a parameter. */
 function applyCondition(options: PutOptions & DeleteOptions, headers: Record<string, string>): string[] {
   checkConditions(options)
   if (options.ifAbsent === true) headers['if-none-match'] = '*'
   if (options.ifExists === true) headers['if-match'] = '*'
   return options.ifRevision === undefined ? [] : [`cas=${options.ifRevision}`]
-}
-
-function valueBytes(value: string | Uint8Array): Uint8Array {
-  let bytes: Uint8Array
-  if (typeof value === 'string') {
-    if (LONE_SURROGATE.test(value))
-      throw refusal('BAD_REQUEST', 'the value is not well-formed Unicode (a lone surrogate); give its bytes instead')
-    bytes = Buffer.from(value, 'utf8')
-  } else if (value instanceof Uint8Array) {
-    bytes = value
-  } else {
-    throw refusal('BAD_REQUEST', `a value is a string or a Uint8Array, not ${typeof value}; for JSON there is putJson`)
-  }
-  if (bytes.length > WIRE_LIMITS.valueBytesMax)
-    throw refusal('VALUE_TOO_LARGE', `the value has ${bytes.length} bytes; the limit is ${WIRE_LIMITS.valueBytesMax}`)
-  return bytes
 }

@@ -1,8 +1,6 @@
-// What callers may ask for, and the checks that catch a mistake before it is sent. An option nobody knows is refused:
-// a misspelt `ifRevision` must not become an unconditional write.
-import type { ErrorCode } from '../api/errors.ts'
+// What callers may ask for.
 import { WIRE_LIMITS } from '../api/limits.ts'
-import { refusal } from './client-error.ts'
+import type { Key } from './key-path.ts'
 
 export interface CallOptions {
   /** For the whole call, all attempts and pauses included. Default: the client's. Milliseconds, 1 to 60,000. */
@@ -11,7 +9,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface GetOptions extends CallOptions {
+/** How fresh a read must be. */
+export interface ReadOptions extends CallOptions {
   /**
    * `linearizable` (default) sees every write that was acknowledged before the call. `stale` is answered from one node's
    * memory and may lag behind.
@@ -21,6 +20,45 @@ export interface GetOptions extends CallOptions {
   readonly maxStaleMs?: number | undefined
   /** Wait until the node has applied this revision: with `client.lastRevision`, read your own writes from any node. */
   readonly minRevision?: number | undefined
+}
+
+export interface GetOptions extends ReadOptions {
+  /** The key as it was at this revision of the store. COMPACTED when that is no longer known. */
+  readonly revision?: number | undefined
+}
+
+/** Which keys: all that begin with a prefix, or those from one key up to and without another. None of them: all keys. */
+export interface RangeOptions {
+  readonly prefix?: Key | undefined
+  readonly from?: Key | undefined
+  readonly to?: Key | undefined
+}
+
+export interface CountOptions extends ReadOptions, RangeOptions {
+  readonly revision?: number | undefined
+}
+
+export interface PageOptions extends CountOptions {
+  /** Entries and rolled up prefixes on the page, at most. Default 100, at most 1,000. */
+  readonly limit?: number | undefined
+  /** Of the page before, called with the same other options: the listing goes on at the revision it began with. */
+  readonly cursor?: string | undefined
+  readonly reverse?: boolean | undefined
+  /** Entries without their values. */
+  readonly keysOnly?: boolean | undefined
+  /** Rolls up keys below the first separator behind the prefix, as folders are. */
+  readonly separator?: string | undefined
+}
+
+export interface ListOptions extends Omit<PageOptions, 'limit' | 'cursor' | 'separator'> {
+  /** Entries of the whole listing, at most. Default: all. `timeoutMs` is for each page. */
+  readonly limit?: number | undefined
+  /** Entries asked for at once. Default 100, at most 1,000. */
+  readonly pageSize?: number | undefined
+}
+
+export interface DeleteRangeOptions extends CallOptions, RangeOptions {
+  readonly fence?: FenceOption | undefined
 }
 
 /** At most one of them. */
@@ -33,7 +71,23 @@ export interface WriteConditions {
   readonly ifExists?: boolean | undefined
 }
 
-export interface PutOptions extends CallOptions, WriteConditions {
+/** A lock that must still be held: a `Lock`, or its name and token from elsewhere. */
+export interface FenceOption {
+  readonly name: Key
+  readonly token: number
+}
+
+/** How long a key lives. At most one of them; without, until it is deleted. */
+export interface Lifetime {
+  /** The key is deleted after this time. Milliseconds. */
+  readonly ttlMs?: number | undefined
+  /** The key is deleted with this lease: a `Lease`, or its id. */
+  readonly lease?: string | { readonly id: string } | undefined
+}
+
+export interface PutOptions extends CallOptions, WriteConditions, Lifetime {
+  /** Only while this lock is held. */
+  readonly fence?: FenceOption | undefined
   /** Stored with the value and returned with it. At most 255 bytes. Default: application/octet-stream. */
   readonly contentType?: string | undefined
   /** Answer with the entry that was replaced. */
@@ -45,6 +99,13 @@ export type PutJsonOptions = Omit<PutOptions, 'contentType'>
 export interface DeleteOptions extends CallOptions, Omit<WriteConditions, 'ifAbsent'> {
   /** Answer with the entry that was deleted. */
   readonly prev?: boolean | undefined
+  /** Only while this lock is held. */
+  readonly fence?: FenceOption | undefined
+}
+
+export interface AddOptions extends CallOptions, WriteConditions {
+  /** Only while this lock is held. */
+  readonly fence?: FenceOption | undefined
 }
 
 export interface ClientOptions {
@@ -59,6 +120,11 @@ export interface ClientOptions {
    * resolve, or lead somewhere else.
    */
   readonly followAdvertised?: boolean | undefined
+  /**
+   * Writes are numbered in a session, so that they are repeated through crashes and changes of the leader and applied once. Default true.
+   * Without, a write whose answer was lost is never repeated, and its outcome `unknown`.
+   */
+  readonly sessions?: boolean | undefined
   /** Calls in flight at once; past it a call is refused with OVERLOADED before anything is sent. Default 10,000. */
   readonly inflightMax?: number | undefined
 }
@@ -67,107 +133,7 @@ export const DEFAULTS = {
   timeoutMs: WIRE_LIMITS.timeoutMsDefault,
   readFrom: 'leader',
   followAdvertised: false,
+  sessions: true,
   /** Bounds the memory of a caller that never waits. */
   inflightMax: 10_000,
 } as const
-
-const CALL = ['timeoutMs', 'signal'] as const
-const CONDITIONS = ['ifRevision', 'ifAbsent', 'ifExists'] as const
-
-export const ALLOWED = {
-  client: new Set(['endpoints', 'timeoutMs', 'readFrom', 'followAdvertised', 'inflightMax']),
-  call: new Set<string>(CALL),
-  get: new Set<string>([...CALL, 'consistency', 'maxStaleMs', 'minRevision']),
-  put: new Set<string>([...CALL, ...CONDITIONS, 'contentType', 'prev']),
-  putJson: new Set<string>([...CALL, ...CONDITIONS, 'prev']),
-  delete: new Set<string>([...CALL, 'ifRevision', 'ifExists', 'prev']),
-} as const
-
-/** Every option has a name we know and a value of its kind. */
-export function checkOptions(options: object, allowed: ReadonlySet<string>): void {
-  if (typeof options !== 'object' || options === null) throw refusal('BAD_PARAMETER', 'options are given as an object')
-  for (const [name, value] of Object.entries(options) as [string, unknown][]) {
-    if (!allowed.has(name))
-      throw refusal('BAD_PARAMETER', `there is no option ${name}; there are: ${[...allowed].join(', ')}`)
-    if (value === undefined) continue
-    const expectation = expectationOf(name, value)
-    if (expectation !== undefined) throw refusal('BAD_PARAMETER', `the option ${name} must be ${expectation}`)
-  }
-}
-
-/** What an option must be, unless it is. */
-function expectationOf(name: string, value: unknown): string | undefined {
-  switch (name) {
-    case 'timeoutMs':
-      return isWhole(value, 1, WIRE_LIMITS.timeoutMsMax)
-        ? undefined
-        : `a whole number of milliseconds, 1 to ${WIRE_LIMITS.timeoutMsMax}`
-    case 'inflightMax':
-      return isWhole(value, 1, Number.MAX_SAFE_INTEGER) ? undefined : 'a whole number, at least 1'
-    case 'maxStaleMs':
-    case 'minRevision':
-    case 'ifRevision':
-      return isWhole(value, 0, NUMBER_MAX) ? undefined : 'a whole number of at most 15 digits'
-    case 'ifAbsent':
-    case 'ifExists':
-    case 'prev':
-    case 'followAdvertised':
-      return typeof value === 'boolean' ? undefined : 'true or false'
-    case 'consistency':
-      return value === 'linearizable' || value === 'stale' ? undefined : "'linearizable' or 'stale'"
-    case 'readFrom':
-      return value === 'leader' || value === 'any' ? undefined : "'leader' or 'any'"
-    case 'signal':
-      return value instanceof AbortSignal ? undefined : 'an AbortSignal'
-    case 'contentType':
-      return typeof value === 'string' && CONTENT_TYPE.test(value) ? undefined : CONTENT_TYPE_RULE
-    default:
-      return undefined
-  }
-}
-
-/** Numbers on the wire have at most 15 digits. */
-const NUMBER_MAX = 999_999_999_999_999
-const CONTENT_TYPE = new RegExp(`^[!-~][ -~]{0,${WIRE_LIMITS.contentTypeBytesMax - 1}}(?<! )$`)
-const CONTENT_TYPE_RULE = `1 to ${WIRE_LIMITS.contentTypeBytesMax} printable ASCII characters, such as text/plain`
-
-const isWhole = (value: unknown, min: number, max: number): boolean =>
-  Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max
-
-export function checkConditions(conditions: WriteConditions): void {
-  let count = conditions.ifRevision === undefined ? 0 : 1
-  if (conditions.ifAbsent === true) count++
-  if (conditions.ifExists === true) count++
-  if (count > 1) throw refusal('BAD_PARAMETER', 'a write takes one condition: ifRevision, ifAbsent or ifExists')
-}
-
-/** The origins of the endpoints, or a ClientError that says which one is wrong. */
-export function parseEndpoints(endpoints: string | readonly string[]): string[] {
-  const texts = typeof endpoints === 'string' ? endpoints.split(',') : endpoints
-  if (!Array.isArray(texts) || texts.length === 0)
-    throw refusal('BAD_PARAMETER', 'a client needs at least one endpoint, such as http://127.0.0.1:7700')
-  const origins = texts.map((text) => parseEndpoint(text, 'BAD_PARAMETER'))
-  return [...new Set(origins)]
-}
-
-function parseEndpoint(text: string, code: ErrorCode): string {
-  const origin = originOf(text)
-  if (origin === undefined)
-    throw refusal(
-      code,
-      `${JSON.stringify(text)} is not an endpoint: give scheme, host and port, as in http://127.0.0.1:7700`,
-    )
-  return origin
-}
-
-/** `http://host:port` of an address without path, query, user or password; undefined for anything else. */
-export function originOf(text: string): string | undefined {
-  const trimmed = typeof text === 'string' ? text.trim() : ''
-  if (!URL.canParse(trimmed)) return undefined
-  const url = new URL(trimmed)
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined
-  if (url.pathname !== '/' || url.search !== '' || url.hash !== '' || url.username !== '' || url.password !== '') {
-    return undefined
-  }
-  return url.origin
-}

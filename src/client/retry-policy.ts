@@ -1,4 +1,5 @@
-// What to do after a failed attempt: a table, operation x failure. A write is repeated only when it certainly was not applied.
+// What to do after a failed attempt: a table, operation x failure. A write is repeated only when it certainly was not applied, or
+// when it can be applied only once.
 import { ERRORS } from '../api/errors.ts'
 import type { ErrorCode, Outcome } from '../api/errors.ts'
 import type { Prng } from '../lib/prng.ts'
@@ -6,9 +7,10 @@ import type { TransportFailure } from './transport.ts'
 
 /**
  * `read` changes nothing, so it may be repeated whatever happened. `write` and `admin` change something: a second put can
- * undo what somebody else wrote in between, a second transfer moves leadership twice.
+ * undo what somebody else wrote in between, a second transfer moves leadership twice. `repeatable` changes something once, however
+ * often it arrives: in a session, or because its repeat has no further effect.
  */
-export type OperationKind = 'read' | 'write' | 'admin'
+export type OperationKind = 'read' | 'write' | 'admin' | 'repeatable'
 
 /**
  * How an attempt can fail: on the way, in time, by an answer that cannot be read, by a code of the error table, or by one
@@ -22,7 +24,8 @@ export type FailureKind = TransportFailure | 'timeout' | 'unknown-code' | ErrorC
  */
 export type Decision = 'elsewhere' | 'later' | 'fail'
 
-type Row = readonly [read: Decision, write: Decision, admin: Decision]
+/** What may be repeated at all is decided like a read. */
+type Row = readonly [repeatable: Decision, write: Decision, admin: Decision]
 
 const FAIL: Row = ['fail', 'fail', 'fail']
 
@@ -51,28 +54,36 @@ const RETRY_TABLE: Readonly<Record<FailureKind, Row>> = {
   KEY_REQUIRED: FAIL,
   KEY_TOO_LONG: FAIL,
   BAD_PARAMETER: FAIL,
+  RANGE_TOO_LARGE: FAIL,
   MALFORMED_HTTP: FAIL,
   FORBIDDEN: FAIL,
   KEY_NOT_FOUND: FAIL,
+  LEASE_NOT_FOUND: FAIL,
   MEMBER_NOT_FOUND: FAIL,
   NOT_FOUND: FAIL,
   METHOD_NOT_ALLOWED: FAIL,
   REQUEST_TIMEOUT: FAIL,
   CONFLICT: FAIL,
+  LEASE_FULL: FAIL,
+  NOT_A_NUMBER: FAIL,
+  COMPACTED: FAIL,
+  SESSION_EXPIRED: FAIL,
   PRECONDITION_FAILED: FAIL,
   VALUE_TOO_LARGE: FAIL,
   UNSUPPORTED_MEDIA_TYPE: FAIL,
   EXPECTATION_FAILED: FAIL,
+  IDEMPOTENCY_MISMATCH: FAIL,
+  LOCKED: FAIL,
   HEADERS_TOO_LARGE: FAIL,
   INTERNAL: FAIL,
   NO_SPACE: FAIL,
 }
 
-const COLUMN: Readonly<Record<OperationKind, 0 | 1 | 2>> = { read: 0, write: 1, admin: 2 }
+const COLUMN: Readonly<Record<OperationKind, 0 | 1 | 2>> = { read: 0, repeatable: 0, write: 1, admin: 2 }
 
 export function decide(operation: OperationKind, failure: FailureKind, outcome: Outcome): Decision {
   // Above all rows: SHUTTING_DOWN, TIMEOUT and LEADERSHIP_LOST come with either outcome, and the node knows which.
-  if (operation !== 'read' && outcome === 'unknown') return 'fail'
+  if (outcome === 'unknown' && (operation === 'write' || operation === 'admin')) return 'fail'
   return RETRY_TABLE[failure][COLUMN[operation]]
 }
 

@@ -1,4 +1,4 @@
-// How the client reaches a node: one HTTP request, one whole answer. undici implements it; a simulation replaces it.
+// How the client reaches a node: one HTTP request, and one whole answer or a stream. undici implements it; a simulation replaces it.
 // A transport never repeats a request, follows no redirect and sets no deadline of its own: all that is the client's.
 
 export interface TransportRequest {
@@ -18,6 +18,19 @@ export interface TransportResponse {
   /** By lower-case name; a repeated header is a list. */
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
   readonly body: Uint8Array
+}
+
+/** An answer that goes on: of watches. */
+export interface TransportStream {
+  readonly status: number
+  readonly headers: TransportResponse['headers']
+  /**
+   * The body as it comes, read once. Nothing is read ahead of what is taken, beyond a bounded buffer. Throws a {@link TransportError} when
+   * the connection ends before the body does, or when the request's signal fires.
+   */
+  readonly body: AsyncIterable<Uint8Array>
+  /** Breaks the answer off. May be called at any time, more than once. */
+  close(): void
 }
 
 /**
@@ -40,6 +53,11 @@ export class TransportError extends Error {
 export interface Transport {
   /** Rejects with a {@link TransportError}, and nothing else. */
   send(request: TransportRequest): Promise<TransportResponse>
+  /**
+   * Resolves when the head of the answer has come; rejects with a {@link TransportError}, and nothing else. The request's signal
+   * ends the stream, too. A transport without streams cannot watch.
+   */
+  stream?(request: TransportRequest): Promise<TransportStream>
   /** Breaks off what is in flight and closes every connection. */
   close(): Promise<void>
 }

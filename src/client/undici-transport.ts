@@ -2,11 +2,13 @@
 // Sockets are bounded here and requests beyond them wait here, so that what never left is known never to have left.
 import { errors, Pool } from 'undici'
 import { TransportError } from './transport.ts'
-import type { Transport, TransportRequest, TransportResponse } from './transport.ts'
+import type { Transport, TransportRequest, TransportResponse, TransportStream } from './transport.ts'
 
 const LIMITS = {
   /** Sockets to one node. Each carries one request at a time: pipelining would let one slow answer hold up the others. */
   connectionsMax: 64,
+  /** Streams to one node, on sockets of their own: a watch must not take the place of a call. */
+  streamsMax: 256,
   /** A node that does not even accept is given up early: nothing was sent, so another can be asked. Milliseconds. */
   connectMsMax: 2_000,
   /** An entry in JSON: a value of 1 MiB, six bytes for each where everything must be escaped, and to spare. Bytes. */
@@ -17,9 +19,17 @@ export class UndiciTransport implements Transport {
   readonly #lanes = new Map<string, Lane>()
 
   send(request: TransportRequest): Promise<TransportResponse> {
-    let lane = this.#lanes.get(request.endpoint)
-    if (lane === undefined) this.#lanes.set(request.endpoint, (lane = new Lane(request.endpoint)))
-    return lane.send(request)
+    return this.#lane(request.endpoint).send(request)
+  }
+
+  stream(request: TransportRequest): Promise<TransportStream> {
+    return this.#lane(request.endpoint).stream(request)
+  }
+
+  #lane(endpoint: string): Lane {
+    let lane = this.#lanes.get(endpoint)
+    if (lane === undefined) this.#lanes.set(endpoint, (lane = new Lane(endpoint)))
+    return lane
   }
 
   async close(): Promise<void> {
@@ -31,7 +41,9 @@ export class UndiciTransport implements Transport {
 
 /** The way to one endpoint. */
 class Lane {
+  readonly #origin: string
   readonly #pool: Pool
+  #streamPool: Pool | undefined
   /** Those who wait for a socket, first come first served. The client bounds how many calls there can be. */
   readonly #waiting = new Set<(isTurn: boolean) => void>()
   #busy = 0
@@ -39,6 +51,7 @@ class Lane {
   #connects = 0
 
   constructor(origin: string) {
+    this.#origin = origin
     this.#pool = new Pool(origin, {
       connections: LIMITS.connectionsMax,
       pipelining: 1,
@@ -70,8 +83,30 @@ class Lane {
     }
   }
 
-  close(): Promise<void> {
-    return this.#pool.destroy()
+  /** Nothing is claimed about what was sent: streams change nothing. */
+  async stream({ method, path, headers, body, signal, endpoint }: TransportRequest): Promise<TransportStream> {
+    this.#streamPool ??= new Pool(this.#origin, {
+      connections: LIMITS.streamsMax,
+      pipelining: 1,
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connect: { timeout: LIMITS.connectMsMax },
+    })
+    try {
+      const request = this.#streamPool.request({ method, path, headers, body: body ?? null, signal })
+      const response = await orAborted(request, signal)
+      const stream = response.body
+      // Whoever reads learns of a failure by reading; one that comes after the reader left concerns nobody.
+      stream.on('error', ignore)
+      const { statusCode: status, headers: answered } = response
+      return { status, headers: answered, body: chunksOf(stream, endpoint), close: () => void stream.destroy() }
+    } catch (error) {
+      throw transportError(error, isConnectFailure(error), endpoint)
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#pool.destroy(), this.#streamPool?.destroy()])
   }
 
   async #exchange({ method, path, headers, body, signal }: TransportRequest): Promise<TransportResponse> {
@@ -102,6 +137,16 @@ class Lane {
     const [first] = this.#waiting
     if (first === undefined) this.#busy--
     else first(true)
+  }
+}
+
+const ignore = (): void => {}
+
+async function* chunksOf(stream: AsyncIterable<Uint8Array>, endpoint: string): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of stream) yield chunk
+  } catch (error) {
+    throw transportError(error, false, endpoint)
   }
 }
 

@@ -2,23 +2,30 @@
 // through its facade, and neither the process nor the environment.
 import Fastify from 'fastify'
 import type { FastifyBaseLogger, FastifyInstance } from 'fastify'
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
-import { KEY_ROUTE, ROUTES } from '../api/routes.ts'
+import type { LeaseId } from '../api/commands.ts'
+import { ELECTION_ROUTE, KEEP_ALIVE_ROUTE, KEY_ROUTE, LEASE_ROUTE, LOCK_ROUTE, ROUTES } from '../api/routes.ts'
 import type { RoutePath } from '../api/routes.ts'
-import { TransferRequest } from '../api/schemas.ts'
+import { assert } from '../lib/assert.ts'
 import type { AssertionError } from '../lib/assert.ts'
 import type { NodeFacade } from '../node/facade.ts'
+import { batchRoute } from './batch.ts'
 import { BodyReader, Continuations } from './body.ts'
+import type { HttpContext } from './context.ts'
 import { Edge } from './edge.ts'
 import { guard } from './guard.ts'
-import { checkJsonType, parseJson } from './json.ts'
 import { keyRoutes } from './keys.ts'
+import { leaseRoutes } from './leases.ts'
 import { HTTP_LIMITS } from './limits.ts'
+import { electionRoutes, lockRoutes } from './locks.ts'
+import { maintenanceRoutes } from './maintenance.ts'
 import { pages } from './pages.ts'
 import type { Handler, Versions } from './pages.ts'
+import { rangeRoutes } from './ranges.ts'
 import { RawErrors } from './raw-errors.ts'
-import { authorityOf, queryOf, routeOf } from './target.ts'
-import { parseQuery } from './query.ts'
+import { Streams } from './streams.ts'
+import { authorityOf, isLeaseId, routeOf } from './target.ts'
+import { txnRoute } from './txn.ts'
+import { watchRoute } from './watch.ts'
 
 export interface AppOptions {
   readonly node: NodeFacade
@@ -30,12 +37,14 @@ export interface AppOptions {
   readonly allowedHosts: readonly string[]
   /** A claim of the node about its own state broke within a request. Unless given, the error is thrown uncaught. */
   readonly onBrokenClaim?: (error: AssertionError) => void
+  /** Ids for leases whose callers name none. Unless given, they are random. */
+  readonly newLeaseId?: () => LeaseId
 }
 
 export interface App {
   /** Unstarted: `listen` it, `close` it, or `inject` into it. */
   readonly server: FastifyInstance
-  /** From now on new requests get SHUTTING_DOWN; call `server.close()` once nothing more is to be answered. */
+  /** From now on new requests get SHUTTING_DOWN, and streams end with where to go on; call `server.close()` once nothing more is to be answered. */
   drain(): void
 }
 
@@ -48,12 +57,34 @@ export function buildApp(options: AppOptions): App {
   server.setErrorHandler((error, request, reply) => edge.fail(request, reply, error))
   logRequests(server, options.log)
 
-  addKeyRoutes(server, edge, continuations)
-  addPages(server, edge, options.versions)
-  addTransfer(server, edge, continuations)
+  const streams = new Streams()
+  const newLeaseId = options.newLeaseId ?? randomLeaseId
+  const context: HttpContext = { edge, bodies: new BodyReader(), continuations, streams, newLeaseId }
+  addRoutes(server, handlersOf(context, options.versions))
   rawErrors.attach(server, continuations)
-  return { server, drain: () => edge.drain() }
+  const drain = (): void => {
+    edge.drain()
+    streams.drain()
+  }
+  return { server, drain }
 }
+
+/** A positive int64; that two are equal is as good as impossible, and refused when it happens. */
+function randomLeaseId(): LeaseId {
+  const bytes = crypto.getRandomValues(new Uint8Array(8))
+  bytes[0]! &= 0x7f
+  const id = Buffer.from(bytes).toString('hex')
+  return isLeaseId(id) ? id : randomLeaseId()
+}
+
+interface MethodHandlers {
+  readonly get?: Handler
+  readonly put?: Handler
+  readonly post?: Handler
+  readonly delete?: Handler
+}
+
+type Handlers = Readonly<Record<RoutePath, MethodHandlers>>
 
 function createServer(rawErrors: RawErrors): FastifyInstance {
   const server: FastifyInstance = Fastify({
@@ -101,67 +132,46 @@ function logRequests(server: FastifyInstance, log: FastifyBaseLogger): void {
   })
 }
 
-function addKeyRoutes(server: FastifyInstance, edge: Edge, continuations: Continuations): void {
-  // Declared bodiless to Fastify: handlers read the raw value themselves, after they have checked everything else. That is an
-  // eighth cheaper than a content type parser, and indifferent to malformed content types.
-  server.addHttpMethod('PUT', { hasBody: false, overrideExisting: true })
-  server.addHttpMethod('DELETE', { hasBody: false, overrideExisting: true })
-  const routes = keyRoutes(edge, new BodyReader(), continuations)
-  server.get(KEY_ROUTE, routes.get)
-  server.head(KEY_ROUTE, routes.get)
-  server.put(KEY_ROUTE, routes.put)
-  server.delete(KEY_ROUTE, routes.delete)
-}
-
-function addPages(server: FastifyInstance, edge: Edge, versions: Versions): void {
-  const { root, version, openApi, livez, readyz, status, cluster } = pages(edge, versions)
-  const add = (url: RoutePath, handler: Handler): void => {
-    server.route({ method: [...ROUTES[url]], url, handler })
+/** Each route's handlers; HEAD is GET, and whoever answers leaves out the body. */
+function handlersOf(context: HttpContext, versions: Versions): Handlers {
+  const { root, version, openApi, livez, readyz, status, cluster } = pages(context.edge, versions)
+  const leases = leaseRoutes(context)
+  const maintenance = maintenanceRoutes(context)
+  return {
+    [KEY_ROUTE]: keyRoutes(context),
+    '/v1/kv': rangeRoutes(context),
+    '/v1/txn': { post: txnRoute(context) },
+    '/v1/batch': { post: batchRoute(context) },
+    '/v1/watch': { get: watchRoute(context) },
+    '/v1/leases': { get: leases.list, post: leases.grant },
+    [LEASE_ROUTE]: { get: leases.get, delete: leases.revoke },
+    [KEEP_ALIVE_ROUTE]: { post: leases.keepAlive },
+    [LOCK_ROUTE]: lockRoutes(context),
+    [ELECTION_ROUTE]: electionRoutes(context),
+    '/v1/compact': { post: maintenance.compact },
+    '/v1/digest': { get: maintenance.digest },
+    '/v1/leader/transfer': { post: maintenance.transfer },
+    '/v1/openapi.json': { get: openApi },
+    '/v1/status': { get: status },
+    '/v1/cluster': { get: cluster },
+    '/livez': { get: livez },
+    '/readyz': { get: readyz },
+    '/version': { get: version },
+    '/': { get: root },
   }
-  add('/', root)
-  add('/version', version)
-  add('/v1/openapi.json', openApi)
-  add('/livez', livez)
-  add('/readyz', readyz)
-  add('/v1/status', status)
-  add('/v1/cluster', cluster)
 }
 
-function addTransfer(server: FastifyInstance, edge: Edge, continuations: Continuations): void {
-  void server.register((scope, _, done) => {
-    scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, parsed) => {
-      // The types allow for `parseAs: 'string'`, too.
-      parsed(null, parseJson(typeof body === 'string' ? Buffer.from(body) : body))
-    })
-    scope.withTypeProvider<TypeBoxTypeProvider>().post(
-      '/v1/leader/transfer',
-      {
-        schema: { body: TransferRequest },
-        onRequest: (request, reply, next) => {
-          parseQuery(queryOf(request.originalUrl), [])
-          checkJsonType(request.headers)
-          continuations.admit(request.raw, reply.raw, HTTP_LIMITS.jsonBytesMax)
-          next()
-        },
-        preValidation: (request, _reply, next) => {
-          // Without a body at all, nothing was parsed.
-          if (request.body === undefined) request.body = {}
-          next()
-        },
-      },
-      (request, reply) => {
-        edge.node.transferLeadership(request.body.to).then(
-          () =>
-            edge.guarded(request, reply, () => {
-              const headers = edge.head(undefined)
-              headers.push('Cache-Control', 'no-store')
-              edge.finish(reply, 204, headers, undefined)
-            }),
-          (error: unknown) => edge.fail(request, reply, error),
-        )
-      },
-    )
-    done()
-  })
+function addRoutes(server: FastifyInstance, handlers: Handlers): void {
+  // Declared bodiless to Fastify: handlers read the body themselves, after they have checked everything else. That is an eighth
+  // cheaper than a content type parser, and indifferent to malformed content types.
+  for (const method of ['PUT', 'POST', 'DELETE'])
+    server.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+  for (const [path, methods] of Object.entries(ROUTES)) {
+    for (const method of methods) {
+      const name = method === 'HEAD' ? 'get' : (method.toLowerCase() as keyof MethodHandlers)
+      const handler = handlers[path as RoutePath][name]
+      assert(handler !== undefined, `${method} ${path} has no handler`)
+      server.route({ method, url: path, handler })
+    }
+  }
 }

@@ -63,6 +63,13 @@ export class Edge {
     else response.end(body)
   }
 
+  /** Sends the head of an answer whose body comes in pieces; whoever calls it ends the answer. */
+  begin(reply: FastifyReply, status: number, headers: FlatHeaders): void {
+    reply.hijack()
+    reply.raw.writeHead(status, headers)
+    reply.raw.flushHeaders()
+  }
+
   json(reply: FastifyReply, status: number, document: unknown, revision?: number, extra: FlatHeaders = []): void {
     this.jsonText(reply, status, JSON.stringify(document), revision, extra)
   }
@@ -84,6 +91,11 @@ export class Edge {
   fail(request: FastifyRequest, reply: FastifyReply, error: unknown, extra: FlatHeaders = []): void {
     const isRead = request.method === 'GET' || request.method === 'HEAD'
     const known = fromFastify(error)
+    // A body that is under way cannot become a problem document; that it breaks off is all that can be said.
+    if (known !== undefined && reply.raw.headersSent) {
+      reply.raw.destroy()
+      return
+    }
     if (known !== undefined) {
       this.problem(reply, problemOf(known, isRead), undefined, extra)
       return
@@ -100,6 +112,12 @@ export class Edge {
     }
     const outcome = isRead ? 'not-applied' : 'unknown'
     this.problem(reply, problem('INTERNAL', 'The node met an error of its own; its log says more.', { outcome }))
+  }
+
+  /** What went wrong where no answer depends on it any more. */
+  report(error: unknown): void {
+    if (error instanceof AssertionError) this.#onBrokenClaim(error)
+    this.#log.error({ err: error }, 'what an answer had used could not be closed')
   }
 
   /** Runs what answers a request outside of Fastify's reach, in a callback: its errors are this request's, not the caller's. */

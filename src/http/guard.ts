@@ -85,8 +85,6 @@ function checkRequest(request: FastifyRequest, rule: HostRule): void {
   if (origin !== undefined) rule.checkOrigin(origin, host)
   if (request.originalUrl.includes('#'))
     throw new QuorateError('BAD_REQUEST', 'The request target holds a raw #; in a key, write it as %23.')
-  if (headers['idempotency-key'] !== undefined && request.method !== 'GET' && request.method !== 'HEAD')
-    throw new QuorateError('BAD_REQUEST', 'Idempotency-Key is not supported; it is refused rather than ignored.')
 }
 
 /** Wrong methods and unknown paths. `raw.url` is the path that `routeOf` made. */

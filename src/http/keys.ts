@@ -1,52 +1,66 @@
-// The routes of one key: PUT, GET, HEAD and DELETE. The hot path: callbacks instead of promises, nothing parsed that is not
-// there, one call of the node for each request.
+// The routes of one key: PUT, GET, HEAD, DELETE, and POST for counters. The hot path: callbacks instead of promises, nothing
+// parsed that is not there, one call of the node for each request.
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { ClientCommand, CommandResult, Condition, KeyEntry } from '../api/commands.ts'
+import type { ClientCommand, Condition, Fence, LeaseId } from '../api/commands.ts'
 import { QuorateError } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
 import type { KeyString } from '../lib/bytes.ts'
-import { asBuffer } from '../lib/bytes.ts'
-import type { ReadAnswer, ReadOptions } from '../node/facade.ts'
-import type { BodyReader, Continuations } from './body.ts'
-import { checkReadConditions, entityTag, readVerdict, writeCondition } from './conditions.ts'
-import { isRefusal } from './edge.ts'
-import type { Edge, FlatHeaders } from './edge.ts'
-import { entryDocument } from './entry-json.ts'
-import { HTTP_LIMITS } from './limits.ts'
+import { afterBody, hasBody, propose } from './commands.ts'
+import { checkReadConditions, writeCondition } from './conditions.ts'
+import type { HttpContext } from './context.ts'
+import type { Edge } from './edge.ts'
+import { answerRead, answerWrite, OCTET_STREAM } from './key-answers.ts'
+import { waitForChange } from './long-poll.ts'
+import { checkIdempotencyKey, onceOf } from './once.ts'
 import type { Handler } from './pages.ts'
-import { problem } from './problems.ts'
-import { choice, duration, flag, integer, parseQuery, timeoutMs } from './query.ts'
-import { keyOf, queryOf } from './target.ts'
-
-const OCTET_STREAM = 'application/octet-stream'
+import { fence, flag, integer, parseQuery, timeoutMs, timeToLive, waitMs } from './query.ts'
+import type { QueryParameters } from './query.ts'
+import { DEFAULT_READ, READ_PARAMETERS, readOptions } from './read-options.ts'
+import { isLeaseId, keyOf, queryOf } from './target.ts'
 
 /** What curl says of any body it is given no type for; it says nothing about the value. */
 const FORM = /^application\/x-www-form-urlencoded[ \t]*(?:;|$)/i
 
-const WRITE_PARAMETERS = ['cas', 'prev', 'timeout']
-const READ_PARAMETERS = ['consistency', 'maxStale', 'minRevision', 'timeout']
+const GET_PARAMETERS = [...READ_PARAMETERS, 'revision', 'wait', 'after']
+const PUT_PARAMETERS = ['cas', 'prev', 'timeout', 'ttl', 'lease', 'fence']
+const DELETE_PARAMETERS = ['cas', 'prev', 'timeout', 'fence']
+const ADD_PARAMETERS = ['add', 'cas', 'timeout', 'fence']
 
 interface WriteOptions {
   readonly condition: Condition
   readonly wantsPrevious: boolean
   readonly timeoutMs: number
+  /** What a plain write does not have; to be spread into the command. */
+  readonly rest: WriteRest
+}
+
+interface WriteRest {
+  readonly lease?: LeaseId
+  readonly ttlMs?: number
+  readonly fence?: Fence
 }
 
 export interface KeyRoutes {
   readonly get: Handler
   readonly put: Handler
+  readonly post: Handler
   readonly delete: Handler
 }
 
-export function keyRoutes(edge: Edge, bodies: BodyReader, continuations: Continuations): KeyRoutes {
+export function keyRoutes(context: HttpContext): KeyRoutes {
+  const { edge, bodies, continuations } = context
   return {
     get(request, reply) {
       const target = request.originalUrl
       const key = keyOf(target)
-      const options = readOptions(queryOf(target))
+      const query = queryOf(target)
       checkReadConditions(request.raw.headers)
-      edge.node.read(key, options, (outcome) => {
-        edge.guarded(request, reply, () => answerRead(edge, request, reply, outcome))
+      if (query !== undefined) {
+        readWithParameters(context, request, reply, key, parseQuery(query, GET_PARAMETERS))
+        return
+      }
+      edge.node.read(key, DEFAULT_READ, (outcome) => {
+        edge.guarded(request, reply, () => answerRead(edge, request, reply, outcome, true))
       })
     },
 
@@ -54,74 +68,155 @@ export function keyRoutes(edge: Edge, bodies: BodyReader, continuations: Continu
       const { raw } = request
       const target = request.originalUrl
       const key = keyOf(target)
-      const options = writeOptions(raw.headers, queryOf(target))
+      const options = writeOptions(raw.headers, queryOf(target), PUT_PARAMETERS)
       const contentType = contentTypeOf(raw.headers)
       continuations.admit(raw, reply.raw, WIRE_LIMITS.valueBytesMax)
       bodies.read(raw, WIRE_LIMITS.valueBytesMax, (body) => {
         edge.guarded(request, reply, () => {
-          if (isRefusal(body)) throw body
-          const { condition, wantsPrevious } = options
-          write(edge, request, reply, { op: 'put', key, value: body, contentType, condition, wantsPrevious }, options)
-        })
-      })
-    },
-
-    delete(request, reply) {
-      const { raw } = request
-      const target = request.originalUrl
-      const key: KeyString = keyOf(target)
-      const options = writeOptions(raw.headers, queryOf(target))
-      const { condition, wantsPrevious } = options
-      const command: ClientCommand = { op: 'delete', key, condition, wantsPrevious }
-      if (raw.headers['content-length'] === undefined && raw.headers['transfer-encoding'] === undefined) {
-        write(edge, request, reply, command, options)
-        return
-      }
-      // A body says nothing, but it must be there: a request that breaks off must be one that had no effect.
-      continuations.admit(raw, reply.raw, WIRE_LIMITS.valueBytesMax)
-      bodies.read(raw, WIRE_LIMITS.valueBytesMax, (body) => {
-        edge.guarded(request, reply, () => {
-          if (isRefusal(body)) throw body
+          if (body instanceof QuorateError) throw body
+          const { condition, wantsPrevious, rest } = options
+          const once = onceOf(request, body, contentType)
+          const command: ClientCommand =
+            rest === NO_REST && once.once === undefined
+              ? { op: 'put', key, value: body, contentType, condition, wantsPrevious }
+              : { op: 'put', key, value: body, contentType, condition, wantsPrevious, ...rest, ...once }
           write(edge, request, reply, command, options)
         })
       })
     },
+
+    post: add(context),
+
+    delete(request, reply) {
+      const target = request.originalUrl
+      const key: KeyString = keyOf(target)
+      const options = writeOptions(request.raw.headers, queryOf(target), DELETE_PARAMETERS)
+      const { condition, wantsPrevious, rest } = options
+      emptied(context, request, reply, (body) => {
+        const once = onceOf(request, body)
+        write(edge, request, reply, { op: 'delete', key, condition, wantsPrevious, ...rest, ...once }, options)
+      })
+    },
   }
+}
+
+/** Counters: what the only POST of a key is for. */
+function add(context: HttpContext): Handler {
+  const { edge } = context
+  return (request, reply) => {
+    const target = request.originalUrl
+    const key = keyOf(target)
+    const query = queryOf(target)
+    const parameters = parseQuery(query, ADD_PARAMETERS)
+    const by = summand(parameters)
+    const options = writeOptions(request.raw.headers, query, ADD_PARAMETERS)
+    const { condition, rest } = options
+    emptied(context, request, reply, (body) => {
+      write(edge, request, reply, { op: 'add', key, by, condition, ...rest, ...onceOf(request, body) }, options)
+    })
+  }
+}
+
+function readWithParameters(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  key: KeyString,
+  parameters: QueryParameters,
+): void {
+  const { edge } = context
+  const options = readOptions(parameters)
+  const revision = integer(parameters, 'revision')
+  const wait = waitMs(parameters)
+  const after = integer(parameters, 'after')
+  if (wait === undefined && after !== undefined)
+    throw new QuorateError('BAD_PARAMETER', 'The parameter after belongs to wait, which is missing.')
+  if (wait !== undefined && revision !== undefined)
+    throw new QuorateError('BAD_PARAMETER', 'The past does not change: wait and revision contradict each other.')
+  if (wait !== undefined) waitForChange(context, request, reply, key, { waitMs: wait, after, options })
+  else if (revision === undefined)
+    edge.node.read(key, options, (outcome) => {
+      edge.guarded(request, reply, () => answerRead(edge, request, reply, outcome, true))
+    })
+  else
+    edge.node.readPast(key, revision, options, (outcome) => {
+      edge.guarded(request, reply, () => answerRead(edge, request, reply, outcome, false))
+    })
+}
+
+function write(
+  edge: Edge,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  command: ClientCommand,
+  options: WriteOptions,
+): void {
+  propose(edge, request, reply, command, options.timeoutMs, (result, extra) =>
+    answerWrite(edge, reply, result, options.wantsPrevious, extra),
+  )
+}
+
+/** At once without a body, else after it, whatever it says. */
+function emptied(
+  context: HttpContext,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  then: (body?: Uint8Array) => void,
+): void {
+  if (hasBody(request)) afterBody(context, request, reply, WIRE_LIMITS.valueBytesMax, then)
+  else then()
 }
 
 // ------------------------------------------------------------------------------------------------------------- requests
 
 type RequestHeaders = FastifyRequest['raw']['headers']
 
-const DEFAULT_READ: ReadOptions = {
-  consistency: 'linearizable',
-  maxStaleMs: undefined,
-  minRevision: undefined,
-  timeoutMs: WIRE_LIMITS.timeoutMsDefault,
-}
+const NO_REST: WriteRest = {}
 
-function readOptions(query: string | undefined): ReadOptions {
-  if (query === undefined) return DEFAULT_READ
-  const parameters = parseQuery(query, READ_PARAMETERS)
-  const consistency = choice(parameters, 'consistency', ['linearizable', 'stale'])
-  const maxStaleMs = duration(parameters, 'maxStale')
-  if (maxStaleMs !== undefined && consistency === 'linearizable')
-    throw new QuorateError('BAD_PARAMETER', 'The parameter maxStale means a stale read; it contradicts linearizable.')
-  return {
-    consistency: consistency ?? (maxStaleMs === undefined ? 'linearizable' : 'stale'),
-    maxStaleMs,
-    minRevision: integer(parameters, 'minRevision'),
-    timeoutMs: timeoutMs(parameters),
-  }
-}
-
-function writeOptions(headers: RequestHeaders, query: string | undefined): WriteOptions {
-  const parameters = parseQuery(query, WRITE_PARAMETERS)
+function writeOptions(headers: RequestHeaders, query: string | undefined, known: readonly string[]): WriteOptions {
+  if (headers['idempotency-key'] !== undefined) checkIdempotencyKey(headers)
+  const parameters = parseQuery(query, known)
   return {
     condition: writeCondition(headers, integer(parameters, 'cas')),
     wantsPrevious: flag(parameters, 'prev'),
     timeoutMs: timeoutMs(parameters),
+    rest: parameters.size === 0 ? NO_REST : writeRest(parameters),
   }
+}
+
+function writeRest(parameters: QueryParameters): WriteRest {
+  const lease = leaseParameter(parameters)
+  const ttlMs = timeToLive(parameters)
+  if (lease !== undefined && ttlMs !== undefined)
+    throw new QuorateError('BAD_PARAMETER', 'A key has a lease or a ttl of its own, not both.')
+  const guard = fence(parameters)
+  if (lease === undefined && ttlMs === undefined && guard === undefined) return NO_REST
+  return {
+    ...(lease === undefined ? {} : { lease }),
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(guard === undefined ? {} : { fence: guard }),
+  }
+}
+
+function leaseParameter(parameters: QueryParameters): LeaseId | undefined {
+  const lease = parameters.get('lease')
+  if (lease === undefined) return undefined
+  if (lease === null || !isLeaseId(lease))
+    throw new QuorateError(
+      'BAD_PARAMETER',
+      'The parameter lease must be the id of one: 16 hexadecimal digits in lower case.',
+    )
+  return lease
+}
+
+function summand(parameters: QueryParameters): bigint {
+  const text = parameters.get('add')
+  if (text === undefined)
+    throw new QuorateError('BAD_PARAMETER', 'POST on a key adds to it: the parameter add is missing.')
+  const by = text !== null && /^-?\d{1,19}$/.test(text) ? BigInt(text) : undefined
+  if (by === undefined || BigInt.asIntN(64, by) !== by)
+    throw new QuorateError('BAD_PARAMETER', 'The parameter add must be a decimal 64-bit integer.')
+  return by
 }
 
 /** What is stored as the entry's content type, after refusing what would make the body something else than the value. */
@@ -142,110 +237,4 @@ function contentTypeOf(headers: RequestHeaders): string {
       `Content-Type has ${type.length} bytes; at most ${WIRE_LIMITS.contentTypeBytesMax} are allowed.`,
     )
   return type
-}
-
-// -------------------------------------------------------------------------------------------------------------- answers
-
-function write(
-  edge: Edge,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  command: ClientCommand,
-  options: WriteOptions,
-): void {
-  edge.node.write(command, options.timeoutMs, (outcome) => {
-    edge.guarded(request, reply, () => {
-      if (isRefusal(outcome)) throw outcome
-      answerWrite(edge, reply, outcome, options.wantsPrevious)
-    })
-  })
-}
-
-function answerWrite(edge: Edge, reply: FastifyReply, result: CommandResult, wantsPrevious: boolean): void {
-  switch (result.kind) {
-    case 'put': {
-      const status = result.isCreated ? 201 : 200
-      const etag = entityTag(result.revision)
-      if (wantsPrevious) {
-        edge.json(reply, status, { prev: entryOrNull(result.previous) }, result.revision, ['ETag', etag])
-        return
-      }
-      const headers = edge.head(result.revision)
-      headers.push('ETag', etag, 'Cache-Control', 'no-store')
-      edge.finish(reply, status, headers, '')
-      return
-    }
-    case 'deleted': {
-      const answer = { deleted: result.count, revision: result.revision }
-      const document = wantsPrevious ? { ...answer, prev: entryOrNull(result.previous) } : answer
-      edge.json(reply, 200, document, result.revision)
-      return
-    }
-    case 'precondition-failed':
-      refusePrecondition(edge, reply, result.currentRevision, result.revision)
-      return
-    case 'compacted':
-      throw new Error('a write of one key was answered as a compaction')
-  }
-}
-
-const entryOrNull = (entry: KeyEntry | undefined): object | null => (entry === undefined ? null : entryDocument(entry))
-
-function refusePrecondition(edge: Edge, reply: FastifyReply, currentRevision: number, revision: number): void {
-  const detail =
-    currentRevision === 0 ? 'The key does not exist.' : `The current revision of the key is ${currentRevision}.`
-  edge.problem(reply, problem('PRECONDITION_FAILED', detail, { details: { currentRevision } }), revision)
-}
-
-const KEY_NOT_FOUND = problem('KEY_NOT_FOUND', 'The key does not exist.')
-
-function answerRead(
-  edge: Edge,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  outcome: ReadAnswer | QuorateError,
-): void {
-  if (isRefusal(outcome)) throw outcome
-  const { entry, revision, stalenessMs } = outcome
-  const staleness: FlatHeaders = stalenessMs === undefined ? [] : ['Quorate-Staleness-Ms', String(stalenessMs)]
-  if (entry === undefined) {
-    edge.problem(reply, KEY_NOT_FOUND, revision, staleness)
-    return
-  }
-  const verdict = readVerdict(request.raw.headers, entry.modRevision)
-  if (verdict === 'precondition-failed') {
-    refusePrecondition(edge, reply, entry.modRevision, revision)
-    return
-  }
-  const headers = edge.head(revision)
-  if (stalenessMs !== undefined) headers.push(...staleness)
-  headers.push(
-    'ETag',
-    entityTag(entry.modRevision),
-    'Cache-Control',
-    'no-cache',
-    'Quorate-Create-Revision',
-    String(entry.createRevision),
-    'Quorate-Key-Version',
-    String(entry.version),
-  )
-  if (entry.lease !== '') headers.push('Quorate-Lease', entry.lease)
-  if (verdict === 'not-modified') {
-    edge.finish(reply, 304, headers, undefined)
-    return
-  }
-  headers.push(
-    'Content-Type',
-    entry.contentType === '' ? OCTET_STREAM : entry.contentType,
-    'X-Content-Type-Options',
-    'nosniff',
-    'Content-Security-Policy',
-    'sandbox',
-  )
-  edge.finish(reply, 200, headers, inline(entry.value))
-}
-
-/** A small value joins the headers in one string and so in one write; copying it costs less than a second write. */
-function inline(value: Uint8Array): string | Uint8Array {
-  return value.length <= HTTP_LIMITS.inlineValueBytesMax ? asBuffer(value).toString('latin1') : value
 }

@@ -19,6 +19,16 @@ export const HTTP_LIMITS = {
   /** Of a JSON request. Bytes. */
   jsonBytesMax: 65_536,
   jsonDepthMax: 32,
+  /** Of a transaction as JSON: one value of the largest size as base64url, and room for the rest. As bytes it is smaller. */
+  txnBytesMax: 2 * 1_048_576,
+  /** Of a batch: as much; each of its commands goes its own way. */
+  batchBytesMax: 2 * 1_048_576,
+  /** How much longer than its wait the connection of a request that waits may be idle. */
+  waitGraceMs: 30_000,
+  /** Answers that last, on one connection: HTTP/1.1 could not deliver a second one. */
+  streamsPerConnectionMax: 1,
+  /** Between signs of life on a stream that has nothing to say. */
+  streamIdleMs: 5_000,
   /** Request bodies that are still arriving, all together; past it OVERLOADED. Ten thousand slow uploads must not fill the memory. */
   receivingBytesMax: 128 * 1_048_576,
   /** How long a refused connection is drained before it is cut, so that its client can read why. */

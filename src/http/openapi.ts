@@ -1,140 +1,68 @@
 // The description of this API in OpenAPI 3.1, put together from the same route table, schemas, limits and error table that the
 // server runs on, so that it cannot fall behind them. It describes what exists.
-import { ERRORS } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
-import { KEY_ROUTE, ROUTES } from '../api/routes.ts'
+import { ELECTION_ROUTE, KEEP_ALIVE_ROUTE, KEY_ROUTE, LEASE_ROUTE, LOCK_ROUTE, ROUTES } from '../api/routes.ts'
 import type { RoutePath } from '../api/routes.ts'
 import * as schemas from '../api/schemas.ts'
-
-type Json = Readonly<Record<string, unknown>>
-
-const KEY_PATH = '/v1/kv/{key}'
-const KEY64_PATH = '/v1/kv64/{key64}'
-
-const ref = (name: keyof typeof schemas): Json => ({ $ref: `#/components/schemas/${name}` })
-const json = (schema: Json): Json => ({ 'application/json': { schema } })
-const bytes: Json = { '*/*': { schema: { type: 'string', format: 'binary', maxLength: WIRE_LIMITS.valueBytesMax } } }
-
-const query = (name: string, description: string, schema: Json): Json => ({ name, in: 'query', description, schema })
-const header = (name: string, description: string): Json => ({
-  name,
-  in: 'header',
-  description,
-  schema: { type: 'string' },
-})
-
-const digits: Json = { type: 'string', pattern: '^[0-9]{1,15}$' }
-const durations: Json = { type: 'string', pattern: '^[0-9]{1,15}(ms|s|m|h|d)?$', examples: ['500ms', '2s'] }
-const flags: Json = { type: 'string', enum: ['', 'true', 'false'] }
-
-const timeout = query('timeout', 'How long to wait, at most 60s', { ...durations, default: '5s' })
-
-const readParameters: readonly Json[] = [
-  query('consistency', 'linearizable: the latest value. stale: this node’s, maybe behind', {
-    type: 'string',
-    enum: ['linearizable', 'stale'],
-    default: 'linearizable',
-  }),
-  query('maxStale', 'Implies stale; what is older than this is refused with 503 TOO_STALE', durations),
-  query('minRevision', 'Wait until this node has applied this revision', digits),
-  timeout,
-  header('If-Match', '* or entity tags; 412 when none is current'),
-  header('If-None-Match', '* or entity tags; 304 when one is current'),
-]
-
-const writeParameters: readonly Json[] = [
-  header('If-Match', 'One entity tag, which must be current, or *: the key must exist'),
-  header('If-None-Match', '*: the key must not exist'),
-  query('cas', 'The modRevision that must be current; 0: the key must not exist', digits),
-  query('prev', 'Answer with the entry as it was before', flags),
-  timeout,
-]
-
-const problems = (...statuses: number[]): Record<string, Json> =>
-  Object.fromEntries(
-    statuses.map((status) => [
-      String(status),
-      {
-        description: Object.entries(ERRORS)
-          .filter(([, row]) => row.status === status)
-          .map(([code, row]) => `${code}: ${row.title}`)
-          .join('. '),
-        content: { 'application/problem+json': { schema: ref('Problem') } },
-      },
-    ]),
-  )
-
-const ok = (description: string, content?: Json): Json =>
-  content === undefined ? { description } : { description, content }
-
-const WRITE_PROBLEMS = [400, 403, 412, 429, 500, 503, 504, 507]
-
-const getKey: Json = {
-  summary: 'The value of a key',
-  parameters: readParameters,
-  responses: {
-    200: ok('The bytes, with ETag, Quorate-Create-Revision and Quorate-Key-Version', bytes),
-    304: ok('Not modified'),
-    ...problems(400, 403, 404, 412, 429, 500, 503, 504),
-  },
-}
-
-const putKey: Json = {
-  summary: 'Create or replace a key',
-  parameters: writeParameters,
-  requestBody: { description: 'The value: the body as it is, of any content type', content: bytes },
-  responses: {
-    200: ok('Replaced; ETag is the new revision. The body is empty without prev', json(ref('PutAnswer'))),
-    201: ok('Created', json(ref('PutAnswer'))),
-    ...problems(...WRITE_PROBLEMS, 408, 413, 415),
-  },
-}
-
-const deleteKey: Json = {
-  summary: 'Delete a key',
-  parameters: writeParameters,
-  responses: {
-    200: ok('How many keys were deleted: one or none', json(ref('DeleteAnswer'))),
-    ...problems(...WRITE_PROBLEMS),
-  },
-}
-
-const page = (summary: string, answer: keyof typeof schemas | undefined, extra: Json = {}): Json => ({
-  summary,
-  responses: {
-    200: ok(summary, json(answer === undefined ? { type: 'object' } : ref(answer))),
-    ...problems(400, 403, 500, 503),
-    ...extra,
-  },
-})
-
-const health = (summary: string): Json => ({
-  summary,
-  parameters: [query('verbose', 'Name all checks, not only those that fail', flags)],
-  responses: {
-    200: ok('Every check holds', json(ref('HealthAnswer'))),
-    503: ok('A check fails', json(ref('HealthAnswer'))),
-    ...problems(400, 403),
-  },
-})
+import { batchOperation, keyOperations, rangeOperations, txnOperation, watchOperation } from './openapi-keys.ts'
+import { inPath } from './openapi-parts.ts'
+import type { Json } from './openapi-parts.ts'
+import {
+  compactOperation,
+  electionOperations,
+  health,
+  leaseOperations,
+  lockOperations,
+  page,
+  transferOperation,
+} from './openapi-side.ts'
 
 /** Each route's operations by method; HEAD is GET without the body. */
 const OPERATIONS: Readonly<Record<RoutePath, Readonly<Record<string, Json>>>> = {
-  [KEY_ROUTE]: { get: getKey, put: putKey, delete: deleteKey },
+  [KEY_ROUTE]: keyOperations,
+  '/v1/kv': rangeOperations,
+  '/v1/txn': { post: txnOperation },
+  '/v1/batch': { post: batchOperation },
+  '/v1/watch': { get: watchOperation },
+  '/v1/leases': { get: leaseOperations.list, post: leaseOperations.grant },
+  [LEASE_ROUTE]: { get: leaseOperations.get, delete: leaseOperations.revoke },
+  [KEEP_ALIVE_ROUTE]: { post: leaseOperations.keepAlive },
+  [LOCK_ROUTE]: lockOperations,
+  [ELECTION_ROUTE]: electionOperations,
+  '/v1/compact': { post: compactOperation },
+  '/v1/digest': { get: page('The digest of the state, to compare nodes by', 'DigestAnswer') },
   '/v1/status': { get: page('This node', 'StatusAnswer') },
   '/v1/cluster': { get: page('The members of the cluster, as the leader knows them', 'ClusterAnswer') },
-  '/v1/leader/transfer': {
-    post: {
-      summary: 'Hand leadership to the named voter, or to the most up to date one',
-      requestBody: { content: json(ref('TransferRequest')) },
-      responses: { 204: ok('Handed over'), ...problems(400, 403, 404, 408, 409, 413, 415, 500, 503, 504) },
-    },
-  },
+  '/v1/leader/transfer': { post: transferOperation },
   '/v1/openapi.json': { get: page('This description', undefined) },
   '/livez': { get: health('Whether the process is alive; does not depend on a quorum') },
   '/readyz': { get: health('Whether to send requests here: there is a leader, a caught-up state, a writable disk') },
   '/version': { get: page('The versions of Quorate, of Node.js and of this API', 'VersionAnswer') },
   '/': { get: page('What there is', 'RootAnswer') },
+}
+
+const lease = inPath('id', '16 hexadecimal digits in lower case')
+const name = inPath(
+  'name',
+  `1 to ${WIRE_LIMITS.lockNameBytesMax} bytes, percent-encoded; slashes may stand as they are`,
+)
+
+/** The paths that routes are known by outside, with what stands in them. */
+const OUTSIDE: Partial<Record<RoutePath, readonly { readonly path: string; readonly parameter: Json }[]>> = {
+  [KEY_ROUTE]: [
+    {
+      path: '/v1/kv/{key}',
+      parameter: inPath('key', `1 to ${WIRE_LIMITS.keyBytesMax} bytes, percent-encoded; slashes may stand as they are`),
+    },
+    {
+      path: '/v1/kv64/{key64}',
+      parameter: inPath('key64', 'The same resource, the key in canonical base64url'),
+    },
+  ],
+  [LEASE_ROUTE]: [{ path: '/v1/leases/{id}', parameter: lease }],
+  [KEEP_ALIVE_ROUTE]: [{ path: '/v1/leases/{id}/keepalive', parameter: lease }],
+  [LOCK_ROUTE]: [{ path: '/v1/locks/{name}', parameter: name }],
+  [ELECTION_ROUTE]: [{ path: '/v1/elections/{name}', parameter: name }],
 }
 
 function pathItem(route: RoutePath): Json {
@@ -146,21 +74,13 @@ function pathItem(route: RoutePath): Json {
     : operations
 }
 
-function keyPathItem(name: string, description: string): Json {
-  const schema = { type: 'string', minLength: 1 }
-  return { parameters: [{ name, in: 'path', required: true, description, schema }], ...pathItem(KEY_ROUTE) }
-}
-
 function paths(): Json {
-  const others = (Object.keys(ROUTES) as RoutePath[]).filter((route) => route !== KEY_ROUTE)
-  return {
-    [KEY_PATH]: keyPathItem(
-      'key',
-      `1 to ${WIRE_LIMITS.keyBytesMax} bytes, percent-encoded; slashes may stand as they are`,
-    ),
-    [KEY64_PATH]: keyPathItem('key64', 'The same resource, the key in canonical base64url'),
-    ...Object.fromEntries(others.map((route) => [route, pathItem(route)])),
-  }
+  const all = (Object.keys(ROUTES) as RoutePath[]).flatMap((route): [string, Json][] => {
+    const outside = OUTSIDE[route]
+    if (outside === undefined) return [[route, pathItem(route)]]
+    return outside.map(({ path, parameter }) => [path, { parameters: [parameter], ...pathItem(route) }])
+  })
+  return Object.fromEntries(all)
 }
 
 /** The document as the server sends it. */

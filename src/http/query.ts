@@ -1,7 +1,10 @@
 // Query parameters, strictly: what is unknown, repeated or not in its exact form is refused. A misspelt condition that is
 // ignored would be an unconditional write.
 import { QuorateError } from '../api/errors.ts'
+import type { Fence } from '../api/commands.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
+import { fromBase64url, keyFromBytes } from '../lib/bytes.ts'
+import type { KeyString } from '../lib/bytes.ts'
 
 /** QueryParameters by name; null for a bare one. */
 export type QueryParameters = ReadonlyMap<string, string | null>
@@ -59,11 +62,68 @@ const UNIT_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, 
 export function duration(parameters: QueryParameters, name: string): number | undefined {
   const text = parameters.get(name)
   if (text === undefined) return undefined
-  const match = /^(\d{1,15})(ms|s|m|h|d)?$/.exec(text ?? '')
-  const durationMs = match === null ? Number.NaN : Number(match[1]) * UNIT_MS[match[2] ?? 's']!
-  if (!Number.isSafeInteger(durationMs))
+  const durationMs = durationOf(text ?? '')
+  if (durationMs === undefined)
     throw refuse(`The parameter ${name} must be a duration such as 500ms, 2s or 1m, or whole seconds.`)
   return durationMs
+}
+
+/** Milliseconds, or undefined for what is not a duration. */
+export function durationOf(text: string): number | undefined {
+  const match = /^(\d{1,15})(ms|s|m|h|d)?$/.exec(text)
+  if (match === null) return undefined
+  const durationMs = Number(match[1]) * UNIT_MS[match[2] ?? 's']!
+  return Number.isSafeInteger(durationMs) ? durationMs : undefined
+}
+
+/** A time to live: from 1ms to what is allowed at most. */
+export function timeToLive(parameters: QueryParameters): number | undefined {
+  const ttlMs = duration(parameters, 'ttl')
+  if (ttlMs !== undefined && (ttlMs < 1 || ttlMs > WIRE_LIMITS.ttlMsMax))
+    throw refuse(`The parameter ttl must be from 1ms to ${WIRE_LIMITS.ttlMsMax / UNIT_MS['d']!}d.`)
+  return ttlMs
+}
+
+/** How long to wait for something to happen; 0 is a look. */
+export function waitMs(parameters: QueryParameters): number | undefined {
+  const wait = duration(parameters, 'wait')
+  if (wait !== undefined && wait > WIRE_LIMITS.waitMsMax)
+    throw refuse(`The parameter wait must be at most ${WIRE_LIMITS.waitMsMax / UNIT_MS['h']!}h.`)
+  return wait
+}
+
+/** Bytes that are given as text, or as base64url under the name with 64 behind it; not empty. One code unit a byte. */
+export function bytesParameter(parameters: QueryParameters, name: string, bytesMax: number): KeyString | undefined {
+  const text = parameters.get(name)
+  const text64 = parameters.get(`${name}64`)
+  if (text === undefined && text64 === undefined) return undefined
+  if (text !== undefined && text64 !== undefined) throw refuse(`Give ${name} or ${name}64, not both.`)
+  const bytes = text64 === undefined ? Buffer.from(text ?? '') : fromBase64url(text64 ?? '')
+  if (bytes === undefined) throw refuse(`The parameter ${name}64 must be canonical base64url without padding.`)
+  if (bytes.length > bytesMax)
+    throw new QuorateError(
+      'KEY_TOO_LONG',
+      `The parameter ${name} has ${bytes.length} bytes; at most ${bytesMax} are allowed.`,
+    )
+  return keyFromBytes(bytes)
+}
+
+/** `<lock name>:<token>`; the name may hold colons. */
+export function fence(parameters: QueryParameters): Fence | undefined {
+  const text = parameters.get('fence')
+  if (text === undefined) return undefined
+  const match = /^(.+):([1-9]\d{0,14})$/s.exec(text ?? '')
+  const lock = Buffer.from(match?.[1] ?? '')
+  if (match === null || lock.length > WIRE_LIMITS.lockNameBytesMax)
+    throw refuse('The parameter fence must be the name of a lock, a colon and the token that holds it.')
+  return { lock: keyFromBytes(lock), token: Number(match[2]) }
+}
+
+/** A fencing token, which must be given. */
+export function token(parameters: QueryParameters): number {
+  const value = integer(parameters, 'token')
+  if (value === undefined || value === 0) throw refuse('The parameter token must be the token that was given out.')
+  return value
 }
 
 export function timeoutMs(parameters: QueryParameters): number {

@@ -1,8 +1,23 @@
-// Request targets: which route one names, and which key. A key is bytes, so its percent-encoding is decoded to bytes by hand:
-// `decodeURIComponent` throws on what is not UTF-8 and URL parsers fold `.` and `..`, and both would merge or lose keys.
+// Request targets: which route one names, and which key, lease or name. A key is bytes, so its percent-encoding is decoded to
+// bytes by hand: `decodeURIComponent` throws on what is not UTF-8 and URL parsers fold `.` and `..`, and both would merge or
+// lose keys. Names of locks and elections are the same kind of bytes.
 import { QuorateError } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
-import { ALLOW, KEY64_PREFIX, KEY_PREFIX, KEY_ROUTE } from '../api/routes.ts'
+import {
+  ALLOW,
+  ELECTION_PREFIX,
+  ELECTION_ROUTE,
+  KEEP_ALIVE_ROUTE,
+  KEEP_ALIVE_SUFFIX,
+  KEY64_PREFIX,
+  KEY_PREFIX,
+  KEY_ROUTE,
+  LEASE_PREFIX,
+  LEASE_ROUTE,
+  LOCK_PREFIX,
+  LOCK_ROUTE,
+} from '../api/routes.ts'
+import type { LeaseId } from '../api/commands.ts'
 import { fromBase64url, keyFromBytes } from '../lib/bytes.ts'
 import type { KeyString } from '../lib/bytes.ts'
 
@@ -31,9 +46,16 @@ function originForm(target: string): string {
 export function routeOf(target: string): string {
   const origin = originForm(target)
   if (origin.startsWith(KEY_PREFIX) || origin.startsWith(KEY64_PREFIX)) return KEY_ROUTE
+  const path = pathOf(origin)
+  if (path.startsWith(LOCK_PREFIX)) return LOCK_ROUTE
+  if (path.startsWith(ELECTION_PREFIX)) return ELECTION_ROUTE
+  if (path.startsWith(LEASE_PREFIX)) return path.endsWith(KEEP_ALIVE_SUFFIX) ? KEEP_ALIVE_ROUTE : LEASE_ROUTE
+  return ALLOW.has(path) ? path : NOWHERE
+}
+
+function pathOf(origin: string): string {
   const question = origin.indexOf('?')
-  const path = question === -1 ? origin : origin.slice(0, question)
-  return ALLOW.has(path) && path !== KEY_ROUTE ? path : NOWHERE
+  return question === -1 ? origin : origin.slice(0, question)
 }
 
 /** What stands behind the first `?`, or undefined without one. */
@@ -57,6 +79,34 @@ export function keyOf(target: string): KeyString {
       `The key has ${key.length} bytes; at most ${WIRE_LIMITS.keyBytesMax} are allowed.`,
     )
   return key
+}
+
+/** The name of the lock or election that a target names, as bytes. */
+export function nameOf(target: string): KeyString {
+  const path = pathOf(originForm(target))
+  const prefix = path.startsWith(LOCK_PREFIX) ? LOCK_PREFIX : ELECTION_PREFIX
+  const name = decodePercent(path.slice(prefix.length))
+  if (name.length === 0) throw new QuorateError('BAD_REQUEST', 'The path ends where the name should be.')
+  if (name.length > WIRE_LIMITS.lockNameBytesMax)
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `The name has ${name.length} bytes; at most ${WIRE_LIMITS.lockNameBytesMax} are allowed.`,
+    )
+  return name
+}
+
+/** A positive int64. */
+const LEASE_ID = /^(?!0{16})[0-7][0-9a-f]{15}$/
+
+export const isLeaseId = (text: string): text is LeaseId => LEASE_ID.test(text)
+
+/** The lease that a target names. */
+export function leaseOf(target: string): LeaseId {
+  const path = pathOf(originForm(target)).slice(LEASE_PREFIX.length)
+  const id = path.endsWith(KEEP_ALIVE_SUFFIX) ? path.slice(0, -KEEP_ALIVE_SUFFIX.length) : path
+  if (!isLeaseId(id))
+    throw new QuorateError('BAD_REQUEST', 'The id of a lease is 16 hexadecimal digits in lower case, a positive int64.')
+  return id
 }
 
 function decodeBase64url(text: string): KeyString {
@@ -88,7 +138,10 @@ function decodeEscapes(text: string): KeyString {
     if (byte === PERCENT) {
       byte = hexDigit(text.charCodeAt(i + 1)) * 16 + hexDigit(text.charCodeAt(i + 2))
       if (Number.isNaN(byte))
-        throw new QuorateError('BAD_REQUEST', `At byte ${i} of the key, % is not followed by two hexadecimal digits.`)
+        throw new QuorateError(
+          'BAD_REQUEST',
+          `At byte ${i} of the key or name, % is not followed by two hexadecimal digits.`,
+        )
       i += 2
     }
     bytes[length++] = byte

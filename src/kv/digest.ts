@@ -2,7 +2,7 @@
 // made and is never taken off. A record's share depends on its logical fields alone, never on how or where it is stored.
 import { addHash, Hasher64, subtractHash, ZERO_HASH } from '../lib/hash.ts'
 import type { Hash64 } from '../lib/hash.ts'
-import type { Change, Digest, KeyPointer, KeyRecord } from './types.ts'
+import type { Change, Digest, KeyPointer, KeyRecord, RowKey } from './types.ts'
 
 /** Raised whenever a share is computed differently. Digests of different versions are never compared. */
 export const DIGEST_VERSION = 1
@@ -11,6 +11,7 @@ export const ZERO_DIGEST: Digest = { live: ZERO_HASH, history: ZERO_HASH }
 
 /** Keeps shares of different keyspaces apart, whatever their fields are. */
 const RECORD_KEYSPACE = 0x72 // 'r'
+const ROW_KEYSPACE = 0x6c // 'l', for all rows: their keys name their own
 
 /** One record's share of either sum. A deletion is not a record with an empty value. */
 export function recordShare(record: KeyRecord): Hash64 {
@@ -26,6 +27,10 @@ export function recordShare(record: KeyRecord): Hash64 {
     .latin1(record.lease)
     .finish()
 }
+
+/** The share of a row (lease, session, lock, ...) of `live`. Rows have no history. */
+export const rowShare = (key: RowKey, value: Uint8Array): Hash64 =>
+  new Hasher64(DIGEST_VERSION).number(ROW_KEYSPACE).latin1(key).bytes(value).finish()
 
 /** The digest after one change: `replaced` is the pointer that it takes the place of, `share` its record's share. */
 export function digestAfter(digest: Digest, change: Change, share: Hash64, replaced: KeyPointer | undefined): Digest {

@@ -1,5 +1,6 @@
 // The nouns of the key-value state machine (etcd's data model): revisions, pointers, records, and what apply reads and writes.
 // Keys are `KeyString`s here: one code unit a byte, ordered as bytes.
+import type { CommandResult, ExpireCommand, KeyRange, LeaseId, LockKind, SessionId } from '../api/commands.ts'
 import type { KeyString } from '../lib/bytes.ts'
 import type { Hash64 } from '../lib/hash.ts'
 
@@ -67,6 +68,23 @@ export interface KvMeta {
   readonly digest: Digest
   /** Keys that exist. */
   readonly liveKeys: number
+  /** The last fencing token given out: tokens grow over all locks and for ever. */
+  readonly lastToken: number
+}
+
+/**
+ * A row of what the state machine keeps besides keys: leases (`l`), sessions and idempotency keys (`s`), locks and elections
+ * (`q`). The first code unit names the keyspace, and all are one byte each. The store does not look inside.
+ */
+export type RowKey = string
+
+/** A range that apply will look at: the keys that exist in it, and with `wantsRecords` their latest records. */
+export interface RangeRead {
+  readonly range: KeyRange
+  readonly reverse: boolean
+  /** As many as are looked at, from the low end or, with `reverse`, from the high one. */
+  readonly keysMax: number
+  readonly wantsRecords: boolean
 }
 
 /** What apply reads and writes: the state store's synchronous face. Whatever `reads()` asked for has been fetched before. */
@@ -75,11 +93,84 @@ export interface KvState {
   pointer(key: KeyString): KeyPointer | undefined
   /** The record of the key's latest change. Throws when not fetched. */
   latestRecord(key: KeyString): KeyRecord | undefined
+  /**
+   * The keys that existed when `read` was fetched, in the order asked for; at most `keysMax`. Their pointers (and records, if
+   * wanted) have been fetched too. Throws when `read`, this very object, was not fetched.
+   */
+  keysOf(read: RangeRead): readonly KeyString[]
   put(change: Change): void
+  /** Writes a row, or removes it. */
+  putRow(key: RowKey, value: Uint8Array | undefined): void
 }
 
-/** What a command touches, for the applier to fetch before apply: pointers, and latest records where values are needed. */
+/** What commands touch, for the applier to fetch before they are applied. */
 export interface ReadSet {
   readonly pointers: readonly KeyString[]
   readonly records: readonly KeyString[]
+  readonly ranges: readonly RangeRead[]
+}
+
+/** Names the entry that is being applied. */
+export interface AppliedId {
+  readonly term: number
+  readonly index: number
+}
+
+/** The holder of a lock or an election, or the value that it proclaims, is another one now. */
+export interface LockChange {
+  readonly kind: LockKind
+  readonly name: KeyString
+}
+
+/** What one entry did. */
+export interface Applied {
+  /** For each group, for each of its commands. */
+  readonly results: readonly (readonly CommandResult[])[]
+  /** All changes in the order they were made: what watchers see, and what history grows by. */
+  readonly changes: readonly Change[]
+  /** Each lock at most once. */
+  readonly lockChanges: readonly LockChange[]
+  readonly meta: KvMeta
+}
+
+/** The application of one entry, in steps: fetch what `next` asks for, then `execute`, until `next` asks for nothing. */
+export interface Execution {
+  /** What the next commands read, to be fetched before `execute`; undefined when all were executed. */
+  next(): ReadSet | undefined
+  execute(): void
+  finish(): Applied
+}
+
+export interface LeaseState {
+  readonly lease: LeaseId
+  readonly ttlMs: number
+  /** Cluster time. */
+  readonly expiresAtMs: number
+  /** In byte order. */
+  readonly keys: readonly KeyString[]
+}
+
+/** A place in the queue of a lock; the first one holds it. */
+export interface LockPlaceState {
+  readonly token: number
+  readonly lease: LeaseId
+  readonly owner: string
+  readonly value: Uint8Array
+}
+
+/** What the state machine keeps beside keys, for the node to look at. It changes with each entry. */
+export interface SideState {
+  lease(id: LeaseId): LeaseState | undefined
+  /** By id. */
+  leases(): readonly LeaseState[]
+  /** `queue` are those who wait, first come first. */
+  lock(
+    kind: LockKind,
+    name: KeyString,
+  ): { readonly holder: LockPlaceState | undefined; readonly queue: readonly LockPlaceState[] }
+  session(id: SessionId): { readonly expiresAtMs: number } | undefined
+  /** The earliest cluster time at which a lease or session is due. */
+  readonly nextExpiryMs: number | undefined
+  /** What is due at that cluster time, as far as one command may name it; undefined when nothing is. */
+  due(clusterTimeMs: number): ExpireCommand | undefined
 }

@@ -4,7 +4,7 @@ import type { CommandResult, EntryBatch } from '../api/commands.ts'
 import { decodeEntry } from '../api/command-codec.ts'
 import { assert } from '../lib/assert.ts'
 import { type Deferred, deferred } from '../lib/deferred.ts'
-import { KvStateMachine, reads } from '../kv/index.ts'
+import { type Execution, KvStateMachine, type LockChange, type SideState } from '../kv/index.ts'
 import type { Change, KvMeta } from '../kv/types.ts'
 import type { Entry, EntryId, LogIndex } from '../raft/index.ts'
 import type { Clock, StateStore } from './ports.ts'
@@ -16,6 +16,8 @@ export interface Applied {
   readonly batch: EntryBatch | undefined
   readonly results: readonly (readonly CommandResult[])[]
   readonly changes: readonly Change[]
+  /** Locks whose holder, or what it proclaims, is another now. */
+  readonly lockChanges: readonly LockChange[]
   readonly meta: KvMeta
   readonly dataBytes: number
 }
@@ -48,12 +50,17 @@ export class Applier {
   constructor(clock: Clock, store: StateStore, port: ApplierPort) {
     this.#clock = clock
     this.#store = store
-    this.#machine = new KvStateMachine(store.meta)
+    this.#machine = new KvStateMachine(store.meta, store.takeRows())
     this.#port = port
   }
 
   get appliedIndex(): LogIndex {
     return this.#store.meta.index
+  }
+
+  /** Leases, sessions and locks as of the last applied entry. */
+  get side(): SideState {
+    return this.#machine.side
   }
 
   /** Entries committed and not yet applied. */
@@ -78,7 +85,7 @@ export class Applier {
   resume(store: StateStore): void {
     assert(this.#isPaused, 'the applier was not paused')
     this.#store = store
-    this.#machine = new KvStateMachine(store.meta)
+    this.#machine = new KvStateMachine(store.meta, store.takeRows())
     this.#queue = []
     this.#head = 0
     this.#isPaused = false
@@ -141,23 +148,35 @@ export class Applier {
     if (room !== undefined) return room
     if (entry.kind !== 'normal') {
       const meta = this.#machine.applyNonNormal(entry)
-      this.#end(entry, { batch: undefined, results: [], changes: [], meta })
+      this.#end(entry, { batch: undefined, results: [], changes: [], lockChanges: [], meta })
       return undefined
     }
     const batch = decodeEntry(entry.data)
-    const fetching = this.#store.prefetch(reads(batch, this.#store))
-    if (fetching !== undefined) return this.#applyAfter(fetching, entry, batch)
-    this.#apply(entry, batch)
+    const execution = this.#machine.begin(batch, entry, this.#store)
+    const fetching = this.#execute(execution)
+    if (fetching !== undefined) return this.#finishAfter(fetching, execution, entry, batch)
+    this.#end(entry, { batch, ...execution.finish() })
     return undefined
   }
 
-  async #applyAfter(fetching: Promise<void>, entry: Entry, batch: EntryBatch): Promise<void> {
-    await fetching
-    if (!this.#isStopped) this.#apply(entry, batch)
+  /** Executes what is in memory. Returns what must be waited for before the next sub-batch, or undefined when all were executed. */
+  #execute(execution: Execution): Promise<void> | undefined {
+    for (let wanted = execution.next(); wanted !== undefined; wanted = execution.next()) {
+      const fetching = this.#store.prefetch(wanted)
+      if (fetching !== undefined) return fetching
+      execution.execute()
+    }
+    return undefined
   }
 
-  #apply(entry: Entry, batch: EntryBatch): void {
-    this.#end(entry, { batch, ...this.#machine.apply(batch, entry, this.#store) })
+  async #finishAfter(first: Promise<void>, execution: Execution, entry: Entry, batch: EntryBatch): Promise<void> {
+    for (let fetching: Promise<void> | undefined = first; fetching !== undefined;) {
+      await fetching
+      if (this.#isStopped) return
+      execution.execute()
+      fetching = this.#execute(execution)
+    }
+    this.#end(entry, { batch, ...execution.finish() })
   }
 
   #end(entry: Entry, applied: Omit<Applied, 'id' | 'dataBytes'>): void {

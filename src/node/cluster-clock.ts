@@ -16,7 +16,10 @@ export class ClusterClock {
     return Math.floor(this.#timeMs)
   }
 
-  /** A tick of the leader: adds the monotonic time since the last one, within bounds. */
+  /**
+   * The leader counts, at each tick and before each stamp: adds the monotonic time since the last call, within bounds. (A stamp
+   * that were as old as the last tick would let a lease granted in between end by that much too early.)
+   */
   advance(nowMs: number): void {
     const last = this.#lastTickMs ?? nowMs
     this.#lastTickMs = nowMs

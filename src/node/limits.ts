@@ -7,6 +7,8 @@ const MiB = 1024 * KiB
 export const LIMITS = {
   /** An entry is closed once its commands reach this; a larger single command goes alone. */
   batchBytesMax: 1 * MiB,
+  /** One command, encoded: with its overhead it must fit into one frame between nodes. */
+  commandBytesMax: 3 * MiB,
   /** Commands proposed or forwarded here and not yet answered; past it OVERLOADED. */
   inflightCommandsMax: 20_000,
   /** Bytes of the same; also bounds what a leader keeps uncommitted. */
@@ -15,6 +17,33 @@ export const LIMITS = {
   heldRequestsMax: 10_000,
   /** Reads waiting for a round or for a revision. */
   waitingReadsMax: 20_000,
+
+  /** Listings and streams of entries under way: each pins the state, so that what it shows stays together. */
+  openListingsMax: 1_000,
+  /** Keys and values of one page of a listing; at least one entry comes, however large. */
+  pageBytesMax: 4 * MiB,
+  /** Items of one page of a stream or of a watch's initial entries, and their bytes. */
+  streamPageItemsMax: 1_000,
+  streamPageBytesMax: 1 * MiB,
+
+  /** Watches; past it OVERLOADED. */
+  watchersMax: 10_000,
+  /** Of a paused watcher's events; past it the watch ends with the revision to resume from. */
+  watcherLagBytesMax: 1 * MiB,
+  /** Recent revisions kept as events while anybody watches, for those who were paused for a moment. */
+  watchWindowBytesMax: 4 * MiB,
+  watchWindowRevisionsMax: 4_096,
+  /** One page of history, read for a watch that starts in the past or was paused for long; and how many are read at a time. */
+  watchPageRecordsMax: 1_000,
+  watchPageBytesMax: 1 * MiB,
+  watchPagesMax: 16,
+  /** Previous values that the events of one revision carry together: a deleted range may have had any number of bytes. */
+  watchPreviousBytesMax: 16 * MiB,
+
+  /** Callers waiting for a lock; past it OVERLOADED. */
+  waitingLocksMax: 10_000,
+  /** Observers of locks and elections; past it OVERLOADED. */
+  lockObserversMax: 10_000,
 
   /** Entries of one append message. */
   appendBytesMax: 1 * MiB,

@@ -1,7 +1,8 @@
 // The ports: what the driver needs from the world, as small interfaces that it owns. Disks, networks, clocks and loggers
 // implement them at the edges; the simulator and the tests implement them in memory. Nothing here knows how.
 import type { KeyString } from '../lib/bytes.ts'
-import type { Change, KeyRecord, KvMeta, KvState, Revision } from '../kv/types.ts'
+import type { KeyRange } from '../api/commands.ts'
+import type { Change, KeyRecord, KvMeta, KvState, ReadSet, Revision, RevisionId, RowKey } from '../kv/types.ts'
 import type {
   Boot,
   ConfState,
@@ -113,8 +114,13 @@ export interface StateStore extends KvState {
   readonly configuration: ClusterConfiguration
   /** After the last committed entry. */
   readonly meta: KvMeta
-  /** Fetches what apply of one entry will ask for; undefined when all of it is in memory already. */
-  prefetch(wanted: { pointers: readonly KeyString[]; records: readonly KeyString[] }): Promise<void> | undefined
+  /** The rows beside the keys as they were when the state was opened. The caller keeps them from then on; call it once. */
+  takeRows(): ReadonlyMap<RowKey, Uint8Array>
+  /**
+   * Fetches what the next commands of an entry will ask for, on top of what its earlier ones did; undefined when all of it is
+   * in memory already. What was fetched stays until the entry's commit.
+   */
+  prefetch(wanted: ReadSet): Promise<void> | undefined
   put(change: Change): void
   /** Ends an entry: what was put since the last call belongs to it, and only now may become durable. */
   commitEntry(meta: KvMeta): void
@@ -122,6 +128,15 @@ export interface StateStore extends KvState {
   room(): Promise<void> | undefined
   /** The latest record as of the last committed entry. Answers at once when it is in memory. */
   get(key: KeyString): Found | Promise<Found>
+  /** Pins the state as of the last committed entry: for listings and the past. Close it, or space is never reclaimed. */
+  openView(): StateView
+  /**
+   * The changes of revision `from` and later as of the last committed entry, whole revisions in order; `undefined` when `from`
+   * is below the compact revision. Recent ones are still in memory.
+   */
+  changesFrom(from: Revision, bounds: { recordsMax: number; bytesMax: number }): Promise<HistoryPage | undefined>
+  /** One record of the past, for the previous value of an event; undefined when it was compacted. */
+  recordAt(at: RevisionId): Promise<KeyRecord | undefined>
   /** What a completed, synced batch names: everything at or below survives a crash. */
   readonly persisted: EntryId
   /** Called after each completed batch. */
@@ -134,6 +149,46 @@ export interface StateStore extends KvState {
   /** Resolves when everything committed so far is durable. */
   drain(): Promise<void>
   stats(): { readonly dbBytes: number; readonly tableBytes: number; readonly cacheBytes: number }
+  close(): Promise<void>
+}
+
+export interface HistoryPage {
+  readonly records: readonly KeyRecord[]
+  /** All changes up to this revision are in `records` or came before `from`. */
+  readonly through: Revision
+}
+
+/** `prefix`: all keys that begin with it, rolled up. */
+export type ListItem =
+  | { readonly kind: 'record'; readonly record: KeyRecord }
+  | { readonly kind: 'prefix'; readonly prefix: KeyString }
+
+export interface ListQuery {
+  readonly range: KeyRange
+  /** At most the view's, at least its compact revision. */
+  readonly revision: Revision
+  readonly reverse: boolean
+  readonly itemsMax: number
+  /** Of keys and values; at least one item comes, however large. */
+  readonly bytesMax: number
+  /** Rolls keys up below the first occurrence of `text` after the first `offset` bytes of the key. */
+  readonly separator: { readonly text: KeyString; readonly offset: number } | undefined
+}
+
+export interface ListPage {
+  readonly items: readonly ListItem[]
+  /** The part of the range that is still to be listed, if any. It may turn out to be empty. */
+  readonly rest: KeyRange | undefined
+}
+
+/** The state at one revision, and at those before it that are not compacted, while writes go on. */
+export interface StateView {
+  readonly revision: Revision
+  readonly compactRevision: Revision
+  /** The record that was current at that revision (never a tombstone), or undefined. */
+  get(key: KeyString, revision: Revision): Promise<KeyRecord | undefined>
+  list(query: ListQuery): Promise<ListPage>
+  count(range: KeyRange, revision: Revision): Promise<number>
   close(): Promise<void>
 }
 

@@ -40,6 +40,13 @@ export class Proposer {
     this.#clock.soon(() => this.close())
   }
 
+  /** Proposes an entry that holds nothing but the time, on which apply then agrees. Behind what waits already. */
+  stamp(answer: (answer: ForwardAnswer) => void): void {
+    this.close()
+    answer(this.#propose([]))
+    this.#port.pump()
+  }
+
   /** Closes the batch now: called at the end of the turn, and by whoever knows that nothing more will come. */
   close(): void {
     this.#isScheduled = false
@@ -58,10 +65,11 @@ export class Proposer {
     this.#port.pump()
   }
 
-  #propose(groups: readonly WaitingGroup[]): void {
+  #propose(groups: readonly WaitingGroup[]): ForwardAnswer {
     const outcome = this.#port.propose(encodeEntry({ clusterTimeMs: this.#port.clusterTimeMs(), groups }))
     const answer = answerOf(outcome)
     for (const group of groups) group.answer(answer)
+    return answer
   }
 }
 

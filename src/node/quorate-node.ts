@@ -1,97 +1,47 @@
 // One node, put together: the driver under the write and read paths, the peers' handlers, registration, and the facade that
 // the edges use. It owns no socket and no file; all of those are ports.
-import type { ClientCommand, CommandResult } from '../api/commands.ts'
-import { ByteWriter, type KeyString } from '../lib/bytes.ts'
-import { encodeCommand } from '../api/command-codec.ts'
+import type { ClientCommand, CommandResult, LeaseId, LockCommand, LockKind } from '../api/commands.ts'
 import { QuorateError } from '../api/errors.ts'
 import type { ClusterStatus, HealthReport, NodeStatus } from '../api/status.ts'
+import type { KeyString } from '../lib/bytes.ts'
 import { type Deferred, deferred } from '../lib/deferred.ts'
-import type { Prng } from '../lib/prng.ts'
-import { Retention, type RetentionLimits } from '../kv/index.ts'
-import type { Boot, LogIndex, RoleChange } from '../raft/index.ts'
-import type { Applied } from './applier.ts'
-import { ClusterClock } from './cluster-clock.ts'
+import { hashToHex } from '../lib/hash.ts'
+import { DIGEST_VERSION } from '../kv/index.ts'
+import type { RoleChange } from '../raft/index.ts'
 import { describeRole } from './cluster-view.ts'
 import { ControlPlane } from './control.ts'
-import type { NodeFacade, ReadAnswer, ReadOptions, Vitals } from './facade.ts'
+import type * as facade from './facade.ts'
 import { LIMITS } from './limits.ts'
-import type { RetentionOptions } from './log-compaction.ts'
 import { NodeDriver, TICK_MS } from './node-driver.ts'
-import type {
-  AmnesiaNote,
-  Clock,
-  DiskSpace,
-  IncarnationRegistry,
-  Logger,
-  MemberInfo,
-  PeerTransport,
-  RaftStorage,
-  StateStorage,
-  Timer,
-} from './ports.ts'
+import type { NodeOptions, NodePorts } from './node-options.ts'
 import { lostData, peerHandlers } from './peer-handlers.ts'
-import { Proposer } from './proposer.ts'
-import { readPort } from './read-port.ts'
-import { Reads } from './reads.ts'
+import type { Timer } from './ports.ts'
 import type { Recovery } from './recovery.ts'
 import { recover } from './recovery.ts'
 import { Registration } from './registration.ts'
+import { NodeServices } from './services.ts'
+import { remainingOf, sideFacts } from './side-facts.ts'
 import { SpaceGuard, spaceRefusal } from './space-guard.ts'
-import { type WritePort, Writes } from './writes.ts'
 
-export interface NodeOptions {
-  readonly clusterId: string
-  readonly self: MemberInfo
-  /** All members, this one included. */
-  readonly members: readonly MemberInfo[]
-  readonly boot: Boot
-  /** The advertised base URL, or ''. */
-  readonly url: string
-  readonly version: string
-  readonly pid: number
-  readonly heartbeatMs: number
-  readonly electionTimeoutMs: number
-  readonly logRetention: RetentionOptions
-  readonly historyRetention: RetentionLimits
-  readonly spaceReserveBytes: number
-}
-
-export interface NodePorts {
-  readonly clock: Clock
-  readonly prng: Prng
-  readonly log: RaftStorage
-  readonly states: StateStorage
-  readonly transport: PeerTransport
-  readonly registry: IncarnationRegistry
-  readonly amnesia: AmnesiaNote
-  readonly diskSpace: DiskSpace
-  readonly logger: Logger
-}
+export type { NodeOptions, NodePorts } from './node-options.ts'
 
 /** How often the waiting requests are looked through, from the start: also while this node does not take part yet. */
 const SWEEP_MS = 50
-/** How often a node finds out how fresh its state is, for stale reads: every so many sweeps. */
-const PROBE_SWEEPS = 5
-/** How often the leader looks whether history is due to be compacted: every so many sweeps. */
-const RETENTION_SWEEPS = 20
 const REGISTER_RETRY_MS = 200
 
-export class QuorateNode implements NodeFacade {
+type Done<T> = (outcome: T | QuorateError) => void
+
+export class QuorateNode implements facade.NodeFacade {
   readonly #options: NodeOptions
   readonly #ports: NodePorts
   readonly #driver: NodeDriver
-  readonly #writes: Writes
-  readonly #reads: Reads
-  readonly #proposer: Proposer
+  readonly #services: NodeServices
   readonly #control: ControlPlane
-  readonly #clusterClock: ClusterClock
-  readonly #retention: Retention
   readonly #registration: Registration
   readonly #space: SpaceGuard
   readonly #failed: Deferred<Error> = deferred()
   readonly #startedMs: number
   #leaderName: string | undefined
-  #sweeps = 0
   #sweepTimer: Timer | undefined
   #closing: Promise<void> | undefined
 
@@ -113,8 +63,6 @@ export class QuorateNode implements NodeFacade {
     const { clock, logger, transport } = ports
     const { self, boot } = options
     this.#startedMs = clock.now()
-    this.#clusterClock = new ClusterClock(options.electionTimeoutMs)
-    this.#retention = new Retention(options.historyRetention, ports.states.current.meta)
     this.#driver = new NodeDriver(
       {
         ...ports,
@@ -135,33 +83,16 @@ export class QuorateNode implements NodeFacade {
         logRetention: options.logRetention,
       },
       {
-        onApplied: (applied) => this.#onApplied(applied),
-        onProgress: () => this.#reads.onApplied(),
-        onReads: (confirmed, aborted) => {
-          this.#reads.onConfirmed(confirmed)
-          this.#reads.onAborted(aborted)
-        },
+        onApplied: (applied) => this.#services.onApplied(applied),
+        onProgress: () => this.#services.onProgress(),
+        onReads: (confirmed, aborted) => this.#services.onReads(confirmed, aborted),
         onRoleChange: (change) => this.#onRoleChange(change),
-        onInstalled: (index) => this.#onInstalled(index),
-        onTick: () => this.#onTick(),
+        onInstalled: (index) => this.#services.onInstalled(index),
+        onTick: () => this.#services.onTick(),
         onFailure: (error) => this.#failed.resolve(error),
       },
     )
-    this.#proposer = new Proposer(clock, {
-      propose: (data) => this.#driver.raft.propose(data),
-      clusterTimeMs: () => this.#clusterClock.timeMs,
-      pump: () => this.#driver.pump(),
-    })
-    this.#writes = new Writes(clock, { id: self.id, boot }, this.#writePort())
-    this.#reads = new Reads(
-      clock,
-      readPort({
-        ...ports,
-        driver: this.#driver,
-        electionTimeoutMs: options.electionTimeoutMs,
-        freshAtMs: () => this.#reads.freshAtMs,
-      }),
-    )
+    this.#services = new NodeServices(options, ports, this.#driver, (command) => this.#spaceRefusal(command))
     this.#control = new ControlPlane(options, ports, this.#driver)
     const others = options.members.filter((member) => member.id !== self.id).map((member) => member.id)
     this.#registration = new Registration(ports.registry, others, transport, logger)
@@ -180,8 +111,8 @@ export class QuorateNode implements NodeFacade {
         ...this.#ports,
         driver: this.#driver,
         control: this.#control,
-        proposer: this.#proposer,
-        writes: this.#writes,
+        proposer: this.#services.proposer,
+        writes: this.#services.writes,
         refusal: (command) => this.#spaceRefusal(command),
       }),
     )
@@ -191,7 +122,7 @@ export class QuorateNode implements NodeFacade {
     void this.#register()
   }
 
-  vitals(): Vitals {
+  vitals(): facade.Vitals {
     const { raft } = this.#driver
     return {
       name: this.#options.self.name,
@@ -201,12 +132,61 @@ export class QuorateNode implements NodeFacade {
     }
   }
 
-  write(command: ClientCommand, timeoutMs: number, done: (outcome: CommandResult | QuorateError) => void): void {
-    this.#writes.submit(command, timeoutMs, done)
+  write(command: ClientCommand, timeoutMs: number, done: Done<CommandResult>): void {
+    this.#services.writes.submit(command, timeoutMs, done)
   }
 
-  read(key: KeyString, options: ReadOptions, done: (outcome: ReadAnswer | QuorateError) => void): void {
-    this.#reads.read(key, options, done)
+  read(key: KeyString, options: facade.ReadOptions, done: Done<facade.ReadAnswer>): void {
+    this.#services.reads.read(key, options, done)
+  }
+
+  readPast(key: KeyString, revision: number, options: facade.ReadOptions, done: Done<facade.ReadAnswer>): void {
+    this.#services.listings.readPast(key, revision, options, done)
+  }
+
+  list(request: facade.ListRequest, options: facade.ReadOptions, done: Done<facade.ListAnswer>): void {
+    this.#services.listings.list(request, options, done)
+  }
+
+  stream(request: facade.ListRequest, options: facade.ReadOptions, done: Done<facade.EntryStream>): void {
+    this.#services.listings.stream(request, options, done)
+  }
+
+  inspect<T>(
+    options: facade.ReadOptions,
+    look: (facts: facade.SideFacts) => T,
+    done: Done<facade.Freshness & { readonly found: T }>,
+  ): void {
+    this.#services.reads.confirm(options, (outcome) => {
+      if (outcome instanceof QuorateError) return done(outcome)
+      const { revision, stalenessMs } = outcome
+      done({ revision, stalenessMs, found: look(sideFacts(this.#driver.applier.side, this.#services.timeMs)) })
+    })
+  }
+
+  leaseTtlMs(lease: LeaseId): number | undefined {
+    return remainingOf(this.#driver.applier.side, lease, this.#services.timeMs)
+  }
+
+  watch(request: facade.WatchRequest, sink: facade.WatchSink): facade.WatchHandle {
+    return this.#services.watches.watch(request, sink)
+  }
+
+  acquire(command: LockCommand, timeoutMs: number, done: Done<CommandResult>): { abandon(): void } {
+    return this.#services.locks.acquire(command, timeoutMs, done)
+  }
+
+  observe(
+    kind: LockKind,
+    name: KeyString,
+    onHolder: (holder: facade.LockPlace | undefined, revision: number) => void,
+  ): { cancel(): void } {
+    return this.#services.locks.observe(kind, name, onHolder)
+  }
+
+  digest(): ReturnType<facade.NodeFacade['digest']> {
+    const { digest, index, revision } = this.#ports.states.current.meta
+    return { digest: hashToHex(digest.live), appliedIndex: index, revision, version: DIGEST_VERSION }
   }
 
   status(): NodeStatus {
@@ -263,8 +243,7 @@ export class QuorateNode implements NodeFacade {
 
   async #close(graceMs: number): Promise<void> {
     const { clock, transport, states, log, logger } = this.#ports
-    this.#writes.close()
-    this.#reads.close()
+    this.#services.close()
     const deadlineMs = clock.now() + graceMs
     if (this.#driver.isActive && this.#driver.raft.isLeader && this.#options.members.length > 1) {
       await this.#control
@@ -273,13 +252,11 @@ export class QuorateNode implements NodeFacade {
           logger.info({}, `leadership could not be handed over before stopping: ${reasonOf(error)}`),
         )
     }
-    const isBusy = (): boolean => this.#writes.outstandingCount + this.#reads.waitingCount > 0
-    while (isBusy() && clock.now() < deadlineMs && this.#driver.isActive) await this.#pause(TICK_MS)
+    while (this.#services.isBusy && clock.now() < deadlineMs && this.#driver.isActive) await this.#pause(TICK_MS)
     this.#space.stop()
     this.#sweepTimer?.cancel()
     await this.#driver.stop()
-    this.#writes.abort()
-    this.#reads.abort()
+    await this.#services.abort()
     // Each is closed even if one before it fails: what is left open holds files and ports.
     const failures: unknown[] = []
     for (const part of [transport, states.current, log]) {
@@ -290,7 +267,7 @@ export class QuorateNode implements NodeFacade {
 
   #stateCheck(backlog: number): string {
     if (this.#driver.raft.standing === 'stateless') return 'there is no usable state yet; a snapshot was asked for'
-    if (this.#reads.freshAtMs === undefined) return 'not yet caught up with the leader'
+    if (this.#services.reads.freshAtMs === undefined) return 'not yet caught up with the leader'
     return backlog > LIMITS.inflightCommandsMax ? `${backlog} entries behind` : 'ok'
   }
 
@@ -314,76 +291,18 @@ export class QuorateNode implements NodeFacade {
     }
   }
 
-  #onApplied(applied: Applied): void {
-    this.#clusterClock.atLeast(applied.meta.clusterTimeMs)
-    this.#retention.observe(applied.meta, applied.changes)
-    if (applied.batch?.groups.some((group) => group.commands.some((command) => command.op === 'compact'))) {
-      this.#ports.states.current.removeHistory(applied.meta.compactRevision)
-    }
-    this.#writes.onApplied(applied.id, applied.batch, applied.results)
-  }
-
   #onRoleChange({ role, term, leaderId }: RoleChange): void {
     this.#leaderName = this.#options.members.find((member) => member.id === leaderId)?.name
     this.#ports.logger.info({ role, term, leader: this.#leaderName ?? null }, describeRole(role, this.#leaderName))
-    if (role !== 'leader') this.#clusterClock.pause()
+    this.#services.onRoleChange(role, leaderId !== undefined)
     this.#control.onRoleChange()
-    if (leaderId === undefined) return
-    this.#writes.retry()
-    this.#reads.retry()
-  }
-
-  #onInstalled(index: LogIndex): void {
-    this.#writes.onInstalled(index)
-    this.#reads.onApplied()
-  }
-
-  #onTick(): void {
-    if (this.#driver.raft.isLeader) this.#clusterClock.advance(this.#ports.clock.now())
   }
 
   #scheduleSweep(): void {
     this.#sweepTimer = this.#ports.clock.after(SWEEP_MS, () => {
-      this.#sweep()
+      this.#services.sweep()
       this.#scheduleSweep()
     })
-  }
-
-  #sweep(): void {
-    this.#sweeps++
-    this.#writes.sweep()
-    this.#reads.sweep()
-    if (this.#sweeps % PROBE_SWEEPS === 0) this.#reads.probe()
-    if (this.#sweeps % RETENTION_SWEEPS === 0 && this.#driver.raft.isLeader) this.#proposeCompaction()
-  }
-
-  #proposeCompaction(): void {
-    const revision = this.#retention.compactTarget()
-    if (revision === undefined) return
-    const body = new ByteWriter()
-    encodeCommand(body, { op: 'compact', revision })
-    const tag = { member: this.#options.self.id, boot: this.#options.boot, number: 0 }
-    this.#proposer.add(tag, body.finish(), () => {})
-  }
-
-  #writePort(): WritePort {
-    const driver = this.#driver
-    const { self, boot } = this.#options
-    return {
-      get isLeader() {
-        return driver.raft.isLeader
-      },
-      get leaderId() {
-        return driver.raft.leaderId
-      },
-      get appliedIndex() {
-        return driver.applier.appliedIndex
-      },
-      proposeGroup: (number, body, answer) => this.#proposer.add({ member: self.id, boot, number }, body, answer),
-      endTurn: () => this.#proposer.close(),
-      forward: (to, number, body, answer) => this.#ports.transport.forward(to, number, body, answer),
-      refusal: (command) => this.#spaceRefusal(command),
-    }
   }
 
   #spaceRefusal(command: ClientCommand): QuorateError | undefined {

@@ -1,11 +1,12 @@
 // The read path of one node. All linearizable reads of a turn share one read index (§6.4): the leader confirms it in a round,
 // a follower asks the leader for it, and each serves from its own applied state once that has caught up. Stale reads and reads
-// of one's own writes are served from the same state at once, or when it has reached the revision asked for.
+// of one's own writes are served from the same state at once, or when it has reached the revision asked for. Listings, watches
+// and questions about leases come the same way: they are told when the state is as fresh as they ask, and look for themselves.
 import { QuorateError } from '../api/errors.ts'
 import type { KeyEntry } from '../api/commands.ts'
 import type { KeyString } from '../lib/bytes.ts'
 import type { ConfirmedRead, LogIndex, ReadId } from '../raft/index.ts'
-import type { ReadAnswer, ReadOptions } from './facade.ts'
+import type { Freshness, ReadAnswer, ReadOptions } from './facade.ts'
 import { LIMITS } from './limits.ts'
 import { holdMs, noLeader } from './pending-write.ts'
 import type { Clock, Found } from './ports.ts'
@@ -27,7 +28,10 @@ export interface ReadPort {
 }
 
 interface PendingRead {
+  /** Undefined when there is nothing to be looked up. */
   readonly key: KeyString | undefined
+  /** Nobody reads: it finds out how fresh the state is. */
+  readonly isProbe: boolean
   readonly options: ReadOptions
   readonly deadlineMs: number
   heldUntilMs: number
@@ -79,6 +83,15 @@ export class Reads {
   }
 
   read(key: KeyString, options: ReadOptions, done: ReadCallback): void {
+    this.#begin(key, options, done)
+  }
+
+  /** Calls back, maybe at once, when the state may be looked at under these options: at that very moment, without waiting. */
+  confirm(options: ReadOptions, done: (outcome: Freshness | QuorateError) => void): void {
+    this.#begin(undefined, options, done)
+  }
+
+  #begin(key: KeyString | undefined, options: ReadOptions, done: ReadCallback): void {
     if (this.#isClosed) return done(shuttingDown())
     if (this.#waiting.size >= LIMITS.waitingReadsMax) {
       return done(new QuorateError('OVERLOADED', 'Too many reads are waiting on this node; retry after a pause.'))
@@ -86,6 +99,7 @@ export class Reads {
     const now = this.#clock.now()
     const read: PendingRead = {
       key,
+      isProbe: false,
       options,
       deadlineMs: now + options.timeoutMs,
       heldUntilMs: now + holdMs(options.timeoutMs),
@@ -228,7 +242,7 @@ export class Reads {
 
   #serve(read: PendingRead): void {
     if (read.isDone) return
-    if (read.key === undefined) return this.#resolve(read, { entry: undefined, revision: 0, stalenessMs: undefined })
+    if (read.isProbe) return this.#resolve(read, { entry: undefined, revision: 0, stalenessMs: undefined })
     if (!this.#port.canServe) {
       return this.#resolve(read, notReady())
     }
@@ -238,7 +252,7 @@ export class Reads {
       return this.#resolve(read, tooStale(stalenessMs, maxStaleMs))
     }
     const revision = this.#port.revision
-    const found = this.#port.get(read.key)
+    const found = read.key === undefined ? undefined : this.#port.get(read.key)
     if (!(found instanceof Promise)) return this.#resolve(read, { entry: toEntry(found), revision, stalenessMs })
     this.#waiting.add(read)
     found.then(
@@ -270,7 +284,7 @@ export class Reads {
   }
 }
 
-const isReaderWaiting = (read: PendingRead): boolean => read.key !== undefined && !read.isDone
+const isReaderWaiting = (read: PendingRead): boolean => !read.isProbe && !read.isDone
 
 /** A read of nothing, served with its round: tells that the state was current when the round was asked for. */
 function freshness(askedAtMs: number, note: (askedAtMs: number) => void): PendingRead {
@@ -280,20 +294,21 @@ function freshness(askedAtMs: number, note: (askedAtMs: number) => void): Pendin
     minRevision: undefined,
     timeoutMs: 0,
   }
-  const none = { key: undefined, options, deadlineMs: Infinity, heldUntilMs: Infinity, isDone: false }
+  const none = { key: undefined, isProbe: true, options, deadlineMs: Infinity, heldUntilMs: Infinity, isDone: false }
   return { ...none, done: () => note(askedAtMs) }
 }
 
-function toEntry(record: Found): KeyEntry | undefined {
+/** The entry that a record shows; undefined for none and for a tombstone. */
+export function toEntry(record: Found): KeyEntry | undefined {
   if (record?.value === undefined) return undefined
   const { key, value, contentType, createRevision, version, lease } = record
   return { key, value, contentType, createRevision, modRevision: record.at.revision, version, lease }
 }
 
-const notReady = (): QuorateError =>
+export const notReady = (): QuorateError =>
   new QuorateError('NOT_READY', 'This node has no usable state yet; ask another node.')
 
-const shuttingDown = (): QuorateError =>
+export const shuttingDown = (): QuorateError =>
   new QuorateError('SHUTTING_DOWN', 'This node is shutting down; retry on another.', { outcome: 'not-applied' })
 
 function timedOut(read: PendingRead): QuorateError {

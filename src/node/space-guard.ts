@@ -1,7 +1,9 @@
 // Meets a full disk before it is full: watches the free space and says when what adds data must be refused.
-// Below the reserve nothing that adds data is taken; below half of it deletes are refused too, for they also grow the log.
-import type { ClientCommand } from '../api/commands.ts'
+// Below the reserve nothing that adds data is taken; below half of it deletes are refused too, for they also grow the log. What
+// keeps leases and sessions alive, or gives them up, always goes on: a full disk must not make keys expire.
+import type { ClientCommand, TxnOperation } from '../api/commands.ts'
 import { QuorateError } from '../api/errors.ts'
+import { unreachable } from '../lib/assert.ts'
 import type { Clock, DiskSpace, Logger, Timer } from './ports.ts'
 
 const CHECK_EVERY_MS = 500
@@ -57,13 +59,45 @@ export class SpaceGuard {
   }
 }
 
+/** What a command does to the space that the data takes. Every one makes the log grow for a while. */
+export type Growth = 'adds' | 'removes' | 'keeps'
+
+export function growthOf(command: TxnOperation | ClientCommand): Growth {
+  switch (command.op) {
+    case 'put':
+    case 'add':
+    case 'lease-grant':
+    case 'session-open':
+    case 'lock':
+    case 'proclaim':
+      return 'adds'
+    case 'txn':
+      return [...command.success, ...command.failure].some((inner) => growthOf(inner) === 'adds') ? 'adds' : 'removes'
+    case 'delete':
+    case 'delete-range':
+    case 'get':
+      return 'removes'
+    case 'lease-keep-alive':
+    case 'lease-revoke':
+    case 'unlock':
+    case 'session-keep-alive':
+    case 'session-close':
+    case 'compact':
+      return 'keeps'
+    default:
+      return unreachable(command)
+  }
+}
+
 /** May this command be proposed? `isQuorumLow`: too many voters are short of space for a majority to go on. */
 export function spaceRefusal(
   command: ClientCommand,
   level: SpaceLevel,
   isQuorumLow: boolean,
 ): QuorateError | undefined {
-  const isRefused = command.op === 'put' ? level !== 'enough' || isQuorumLow : level === 'critical'
+  if (level === 'enough' && !isQuorumLow) return undefined
+  const growth = growthOf(command)
+  const isRefused = growth === 'adds' || (growth === 'removes' && level === 'critical')
   if (!isRefused) return undefined
   const whose = level === 'enough' ? 'on too many members' : 'on this node'
   return new QuorateError(

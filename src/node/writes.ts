@@ -18,6 +18,7 @@ import {
   writeTimedOut,
 } from './pending-write.ts'
 import type { Clock, ForwardAnswer } from './ports.ts'
+import { type Growth, growthOf } from './space-guard.ts'
 
 /** What the write path needs of the rest of the node. */
 export interface WritePort {
@@ -64,12 +65,13 @@ export class Writes {
   }
 
   submit(command: ClientCommand, timeoutMs: number, done: WriteCallback): void {
-    const refusal = this.#admission(command)
+    const sizeBytes = encodedCommandLength(command)
+    const refusal = this.#admission(command, sizeBytes)
     if (refusal !== undefined) return done(refusal)
     const now = this.#clock.now()
     const write: PendingWrite = {
       command,
-      sizeBytes: encodedCommandLength(command),
+      sizeBytes,
       timeoutMs,
       deadlineMs: now + timeoutMs,
       heldUntilMs: now + holdMs(timeoutMs),
@@ -152,8 +154,12 @@ export class Writes {
     this.#queue = []
   }
 
-  #admission(command: ClientCommand): QuorateError | undefined {
+  #admission(command: ClientCommand, sizeBytes: number): QuorateError | undefined {
     if (this.#isClosed) return new QuorateError('SHUTTING_DOWN', 'This node is shutting down; retry on another.')
+    if (sizeBytes > LIMITS.commandBytesMax) {
+      const allowed = `at most ${LIMITS.commandBytesMax} are allowed`
+      return new QuorateError('VALUE_TOO_LARGE', `One command of ${sizeBytes} bytes; ${allowed}. Split it.`)
+    }
     const tooMany = this.#outstanding.size >= LIMITS.inflightCommandsMax
     if (tooMany || this.#outstandingBytes >= LIMITS.inflightBytesMax) {
       return new QuorateError('OVERLOADED', 'Too many writes are in flight on this node; retry after a pause.')
@@ -235,10 +241,12 @@ export class Writes {
     const error = new QuorateError(isErrorCode(code) ? code : 'INTERNAL', detail, { outcome: 'not-applied' })
     if (code !== 'NO_SPACE') return this.#fail(submission, error)
     // The leader refuses a whole group because something in it adds data; what does not may go on by itself. With nothing in
-    // it that does, space is too short for deletes as well.
-    const adding = submission.writes.filter((write) => write.command.op === 'put')
-    if (adding.length === 0) return this.#fail(submission, error)
-    for (const write of adding) this.#resolve(write, error)
+    // it that does, space is too short for deletes as well, and what neither adds nor deletes goes on.
+    const ofGrowth = (growth: Growth) => submission.writes.filter(({ command }) => growthOf(command) === growth)
+    const adding = ofGrowth('adds')
+    const refused = adding.length > 0 ? adding : ofGrowth('removes')
+    if (refused.length === 0) return this.#fail(submission, error)
+    for (const write of refused) this.#resolve(write, error)
     this.#requeue(submission)
   }
 

@@ -2,18 +2,11 @@
 import { readFileSync } from 'node:fs'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  decodeClientCommands,
-  decodeCommands,
-  decodeEntry,
-  encodeEntry,
-  encodedCommandLength,
-} from '../../src/api/command-codec.ts'
+import { decodeCommands, decodeEntry, encodeEntry, encodedCommandLength } from '../../src/api/command-codec.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
-import type { Command, DeleteCommand, EntryBatch, PutCommand } from '../../src/api/commands.ts'
-import { WIRE_LIMITS } from '../../src/api/limits.ts'
+import type { DeleteCommand, EntryBatch, PutCommand } from '../../src/api/commands.ts'
 import { DecodeError } from '../../src/lib/bytes.ts'
-import { batch, clientCommand, command, encodeBatch, encodeCommands } from './command-codec-samples.ts'
+import { batch, command, encodeBatch, encodeCommands } from './command-codec-samples.ts'
 
 const hex = (text: string): Buffer => Buffer.from(text.replaceAll(' ', ''), 'hex')
 
@@ -195,11 +188,24 @@ describe('commands', () => {
 
   test.each([
     ['operation 0', '00 00 01 6b', /unknown operation 0/],
-    ['A9: an operation of a later release', '04 00 01 6b', /unknown operation 4 at offset 0/],
-    ['a put with a session', '01 10 01 6b 00', /unknown flags 0x10/],
-    ['a put with a lease', '01 20 01 6b 00', /unknown flags 0x20/],
-    ['a put with flag bit 6', '01 40 01 6b 00', /unknown flags 0x40/],
-    ['a put with flag bit 7', '01 80 01 6b 00', /unknown flags 0x80/],
+    ['A9: an operation of a later release', '12 00 01 6b', /unknown operation 18 at offset 0/],
+    ['a read outside of a transaction', '11 00 00 00 01', /unknown operation 17/],
+    ['a put with a lease of zero', '01 20 01 6b 0000000000000000 00', /lease id of zero/],
+    ['a put with both a lease and a time to live', '01 60 01 6b 0000000000000001 05 00', /both a lease and a time/],
+    ['a repetition of an unknown kind', '01 10 03', /unknown kind of repetition 3/],
+    ['a delete with a lease', '02 20 01 6b', /unknown flags 0x20/],
+    ['an add with a previous entry', '05 04 01 6b 0000000000000000', /unknown flags 0x4/],
+    ['a put with a condition in a transaction', '06 00 00 01 01 02 01 6b 00 00', /unknown flags 0x2/],
+    ['a put with a session in a transaction', '06 00 00 01 01 10', /unknown flags 0x10/],
+    ['a fence of a nested transaction', '06 00 00 01 06 80', /unknown flags 0x80/],
+    ['a lease in a transaction', '06 00 00 01 07 00', /operation 7 at offset 4 has no place in a transaction/],
+    ['a compare of an unknown target', '06 00 01 05 00 00 00', /unknown target/],
+    ['a compare with an unknown operator', '06 00 01 00 04 00 00', /unknown operator/],
+    ['a read with an unknown flag', '06 00 00 01 11 08', /unknown flags 0x8/],
+    ['transactions nested without end', '060000 01'.repeat(70), /nested deeper than 64/],
+    ['an owner that is not UTF-8', '0a 00 01 6c 0000000000000001 01 00 01 ff 00', /not UTF-8/],
+    ['a lock with an unknown flag', '0a 02', /unknown flags 0x2/],
+    ['a session-open with a session', '0d 10', /unknown flags 0x10/],
     ['a delete with a content type', '02 08 01 6b', /unknown flags 0x8/],
     ['a compact with a flag', '03 01 05', /unknown flags 0x1/],
     ['an empty key', '01 00 00 00', /empty key/],
@@ -220,37 +226,5 @@ describe('commands', () => {
   test('are not encoded without a key or with too long a content type', () => {
     expect(() => encodeCommands([put({ key: '' })])).toThrow(/without a key/)
     expect(() => encodeCommands([put({ contentType: 'x'.repeat(256) })])).toThrow(/content type of 256 bytes/)
-  })
-})
-
-describe('a body that a client or a peer sent', () => {
-  const compact: Command = { op: 'compact', revision: 5 }
-
-  test('holds what clients may ask for', () => {
-    fc.assert(
-      fc.property(fc.array(clientCommand, { minLength: 1, maxLength: 5 }), (commands) => {
-        expect(decodeClientCommands(encodeCommands(commands))).toEqual(commands)
-      }),
-    )
-  })
-
-  test('is refused with any other operation in it', () => {
-    expect(decodeCommands(encodeCommands([deletion, compact]))).toEqual([deletion, compact])
-    expect(() => decodeClientCommands(encodeCommands([deletion, compact]))).toThrow(
-      /may not send the operation compact/,
-    )
-  })
-
-  test('is refused past the limits of keys and values', () => {
-    const longest = put({
-      key: 'k'.repeat(WIRE_LIMITS.keyBytesMax),
-      value: Buffer.alloc(WIRE_LIMITS.valueBytesMax),
-    })
-    const bytes = encodeCommands([longest])
-    expect(encodeCommands(decodeClientCommands(bytes)).equals(bytes)).toBe(true)
-    const longKey = put({ key: `${longest.key}k` })
-    expect(() => decodeClientCommands(encodeCommands([longKey]))).toThrow(/a key of 4097 bytes; at most 4096/)
-    const large = put({ value: Buffer.alloc(WIRE_LIMITS.valueBytesMax + 1) })
-    expect(() => decodeClientCommands(encodeCommands([large]))).toThrow(/a value of 1048577 bytes; at most 1048576/)
   })
 })

@@ -14,7 +14,7 @@ const cluster = { leader: 'a', term: 1 }
 function setUp(endpoints: Readonly<Record<string, FakeEndpoint>>, urls: readonly string[] = Object.keys(endpoints)) {
   const clock = new VirtualClock()
   const transport = new FakeTransport(endpoints)
-  const client = new Client({ endpoints: urls }, { transport, clock, prng: new Prng('call tests') })
+  const client = new Client({ sessions: false, endpoints: urls }, { transport, clock, prng: new Prng('call tests') })
   return { clock, transport, client }
 }
 
@@ -149,7 +149,7 @@ describe('giving up', () => {
   test('await using closes the client', async () => {
     const transport = new FakeTransport({ [A]: healthyNode('a', cluster) })
     {
-      await using client = new Client({ endpoints: A }, { transport })
+      await using client = new Client({ sessions: false, endpoints: A }, { transport })
       await client.put('k', 'v')
     }
     expect(transport.isClosed).toBe(true)
@@ -162,7 +162,7 @@ describe('giving up', () => {
       after: () => (open++, { cancel: () => open-- }),
     }
     const client = new Client(
-      { endpoints: A },
+      { endpoints: A, sessions: false },
       { transport: new FakeTransport({ [A]: healthyNode('a', cluster) }), clock },
     )
     const controller = new AbortController()
@@ -180,7 +180,10 @@ describe('giving up', () => {
 
   test('calls beyond the limit are refused before anything is sent', async () => {
     const transport = new FakeTransport({ [A]: neverAnswers })
-    const client = new Client({ endpoints: A, inflightMax: 2 }, { transport, clock: new VirtualClock() })
+    const client = new Client(
+      { sessions: false, endpoints: A, inflightMax: 2 },
+      { transport, clock: new VirtualClock() },
+    )
     const calls = [client.get('1'), client.get('2')].map((call) => call.catch((error: unknown) => error))
     await expect(client.put('3', 'v')).rejects.toMatchObject({
       code: 'OVERLOADED',
@@ -196,7 +199,10 @@ describe('giving up', () => {
 async function trace(): Promise<string[]> {
   const clock = new VirtualClock()
   const transport = new FakeTransport({ [A]: problemAnswer('NO_LEADER', 503, {}), [B]: neverAnswers })
-  const client = new Client({ endpoints: [A, B, 'http://c:1'] }, { transport, clock, prng: new Prng(7) })
+  const client = new Client(
+    { sessions: false, endpoints: [A, B, 'http://c:1'] },
+    { transport, clock, prng: new Prng(7) },
+  )
   await failureOf(clock, client.get('k', { timeoutMs: 4_000 }))
   await failureOf(clock, client.put('k', 'v', { timeoutMs: 4_000 }))
   return transport.requests.map(({ endpoint, path }) => `${endpoint} ${path}`)

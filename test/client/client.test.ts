@@ -10,7 +10,7 @@ let client: Client
 
 beforeAll(async () => {
   cluster = await ScriptedCluster.start(['n1'])
-  client = new Client({ endpoints: cluster.endpoints[0]! })
+  client = new Client({ sessions: false, endpoints: cluster.endpoints[0]! })
 })
 afterAll(async () => {
   await client.close()
@@ -208,9 +208,10 @@ describe('what cannot be right', () => {
       'http://a?q',
       'http://a,',
     ]
-    for (const endpoints of bad) expect(() => new Client({ endpoints })).toThrow(/is not an endpoint: give scheme/)
-    expect(() => new Client({ endpoints: [] })).toThrow(ClientError)
-    expect(new Client({ endpoints: ' http://a:1/ , http://b:2,http://a:1' }).endpoints).toEqual([
+    for (const endpoints of bad)
+      expect(() => new Client({ sessions: false, endpoints })).toThrow(/is not an endpoint: give scheme/)
+    expect(() => new Client({ sessions: false, endpoints: [] })).toThrow(ClientError)
+    expect(new Client({ sessions: false, endpoints: ' http://a:1/ , http://b:2,http://a:1' }).endpoints).toEqual([
       'http://a:1',
       'http://b:2',
     ])

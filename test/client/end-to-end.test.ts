@@ -17,7 +17,10 @@ beforeAll(async () => {
   const versions = { release: '0.1.0', node: 'v20.0.0' }
   app = buildApp({ node, log: pino({ level: 'silent' }), versions, isLoopback: true, allowedHosts: [] })
   await app.server.listen({ port: 0, host: '127.0.0.1' })
-  client = new Client({ endpoints: `http://127.0.0.1:${(app.server.server.address() as AddressInfo).port}` })
+  client = new Client({
+    sessions: false,
+    endpoints: `http://127.0.0.1:${(app.server.server.address() as AddressInfo).port}`,
+  })
 })
 afterAll(async () => {
   await client.close()

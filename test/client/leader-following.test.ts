@@ -23,7 +23,7 @@ beforeEach(() => {
 
 function connect(options: Partial<ClientOptions> = {}, seed: string | number = 1): Client {
   transport = new FakeTransport(nodes)
-  return new Client({ endpoints: URLS, ...options }, { transport, clock, prng: new Prng(seed) })
+  return new Client({ sessions: false, endpoints: URLS, ...options }, { transport, clock, prng: new Prng(seed) })
 }
 
 const asked = (): string[] => transport.requests.map(({ endpoint }) => endpoint)
@@ -54,7 +54,10 @@ describe('the leader', () => {
     const client = connect({ readFrom: 'any' })
     nodes[url('a')] = healthyNode('a', { leader: 'a', term: 4 })
     transport = new FakeTransport(nodes)
-    const patient = new Client({ endpoints: URLS, readFrom: 'any' }, { transport, clock, prng: new Prng(2) })
+    const patient = new Client(
+      { sessions: false, endpoints: URLS, readFrom: 'any' },
+      { transport, clock, prng: new Prng(2) },
+    )
     for (let call = 0; call < 30; call++) await patient.get('k')
     transport.requests.length = 0
     for (let call = 0; call < 5; call++) await patient.put('k', 'v')

@@ -6,12 +6,12 @@ import pino from 'pino'
 import { expect, onTestFinished, test } from 'vitest'
 import * as clientModule from '../../src/client/index.ts'
 import { buildApp } from '../../src/http/app.ts'
-import { MemoryNode } from '../support/memory-node.ts'
+import { ModelNode } from './model-node.ts'
 
 test('the example runs and prints what it should', async () => {
   const versions = { release: '0.1.0', node: 'v20.0.0' }
   const log = pino({ level: 'silent' })
-  const app = buildApp({ node: new MemoryNode(), log, versions, isLoopback: true, allowedHosts: [] })
+  const app = buildApp({ node: new ModelNode(), log, versions, isLoopback: true, allowedHosts: [] })
   await app.server.listen({ port: 0, host: '127.0.0.1' })
   onTestFinished(() => app.server.close())
   const endpoint = `http://127.0.0.1:${(app.server.server.address() as AddressInfo).port}`

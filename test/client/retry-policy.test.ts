@@ -58,10 +58,11 @@ const ROWS: readonly Row[] = [
   ),
   row('TIMEOUT', problem('TIMEOUT'), 'repeated', 'unknown', 'TIMEOUT'),
   row('TIMEOUT, known not to be applied', problem('TIMEOUT', { outcome: 'not-applied' }), 'repeated', 'repeated', ''),
+  row('SESSION_EXPIRED', problem('SESSION_EXPIRED'), 'not-applied', 'unknown', 'SESSION_EXPIRED'),
   row('INTERNAL', problem('INTERNAL'), 'not-applied', 'unknown', 'INTERNAL'),
   row(
     'a code of a newer release',
-    problem('CONFLICT', { code: 'LOCKED' }),
+    problem('CONFLICT', { code: 'FROM_A_LATER_RELEASE' }),
     'not-applied',
     'not-applied',
     'UNEXPECTED_ANSWER',
@@ -85,6 +86,13 @@ const ROWS: readonly Row[] = [
       'EXPECTATION_FAILED',
       'HEADERS_TOO_LARGE',
       'NO_SPACE',
+      'RANGE_TOO_LARGE',
+      'LEASE_NOT_FOUND',
+      'LEASE_FULL',
+      'NOT_A_NUMBER',
+      'COMPACTED',
+      'IDEMPOTENCY_MISMATCH',
+      'LOCKED',
     ] as const
   ).map(definite),
 ]
@@ -124,7 +132,7 @@ describe('an operation that meets a failure', () => {
     for (const [name, call] of Object.entries(OPERATIONS)) {
       const fate = READS.has(name) ? read : change
       test(`H8 H9: ${name} after ${failure} is ${fate === 'repeated' ? 'repeated' : `told as ${fate}`}`, async () => {
-        await using client = new Client({ endpoints: cluster.endpoints })
+        await using client = new Client({ sessions: false, endpoints: cluster.endpoints })
         cluster.script(step, ok())
         if (fate === 'repeated') {
           await call(client)
@@ -145,7 +153,7 @@ describe('an operation that meets a failure', () => {
       // Several clients: each draws its first endpoint by lot.
       for (let seed = 0; seed < 6; seed++) {
         await using client = new Client(
-          { endpoints: [refused, cluster.endpoints[0]!] },
+          { sessions: false, endpoints: [refused, cluster.endpoints[0]!] },
           { prng: new Prng(`refused ${seed}`) },
         )
         await call(client)
@@ -155,6 +163,7 @@ describe('an operation that meets a failure', () => {
 
     test(`${name} is told as UNAVAILABLE and not applied when nobody accepts connections`, async () => {
       await using client = new Client({
+        sessions: false,
         endpoints: [await refusedEndpoint(), await refusedEndpoint()],
         timeoutMs: 1_000,
       })
@@ -167,6 +176,14 @@ describe('an operation that meets a failure', () => {
 })
 
 describe('the policy', () => {
+  test('A2: what can be applied only once is repeated exactly where a read is', () => {
+    for (const code of Object.keys(ERRORS) as ErrorCode[])
+      for (const outcome of ['not-applied', 'unknown'] as const)
+        expect(decide('repeatable', code, outcome)).toBe(decide('read', code, outcome))
+    expect(decide('repeatable', 'SESSION_EXPIRED', 'unknown')).toBe('fail')
+    expect(decide('repeatable', 'broken', 'unknown')).toBe('elsewhere')
+  })
+
   test('H9: no change whose outcome is unknown is ever repeated, whatever the failure', () => {
     const failures = [
       ...(Object.keys(ERRORS) as ErrorCode[]),

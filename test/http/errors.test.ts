@@ -86,7 +86,7 @@ describe('an error of the node', () => {
 describe('the router', () => {
   it('answers unknown paths as problems, whatever the method and the body', async () => {
     const { app } = openBench()
-    for (const url of ['/x', '/v1', '/v1/kv', '/v1/kv?prefix=a', '/v1/status/', '/v1/txn', '/_', '/%zz', '/%ff'])
+    for (const url of ['/x', '/v1', '/v1/kv2', '/v1/status/', '/v1/txn/', '/_', '/%zz', '/%ff'])
       for (const method of ['GET', 'PUT', 'POST', 'DELETE', 'PATCH', 'OPTIONS'] as const) {
         const headers = { 'content-type': 'foo' }
         const payload = method === 'GET' ? {} : { payload: '{', headers }
@@ -97,8 +97,13 @@ describe('the router', () => {
   it('answers wrong methods with 405 and Allow, and OPTIONS with 204', async () => {
     const { app, node } = openBench()
     const cases = [
-      ['/v1/kv/a', 'GET, HEAD, PUT, DELETE, OPTIONS', ['POST', 'PATCH']],
-      ['/v1/kv/a?add=1', 'GET, HEAD, PUT, DELETE, OPTIONS', ['POST']],
+      ['/v1/kv/a', 'GET, HEAD, PUT, POST, DELETE, OPTIONS', ['PATCH']],
+      ['/v1/kv?prefix=a', 'GET, HEAD, DELETE, OPTIONS', ['PUT', 'POST']],
+      ['/v1/txn', 'POST, OPTIONS', ['GET', 'PUT']],
+      ['/v1/watch', 'GET, OPTIONS', ['HEAD', 'POST']],
+      ['/v1/leases/00000000000000ff', 'GET, HEAD, DELETE, OPTIONS', ['POST', 'PUT']],
+      ['/v1/leases/00000000000000ff/keepalive', 'POST, OPTIONS', ['GET']],
+      ['/v1/locks/a/b', 'GET, HEAD, POST, DELETE, OPTIONS', ['PUT']],
       ['/v1/status', 'GET, HEAD, OPTIONS', ['POST', 'PUT', 'DELETE']],
       ['/v1/leader/transfer', 'POST, OPTIONS', ['GET', 'HEAD', 'PUT', 'DELETE']],
       ['/', 'GET, HEAD, OPTIONS', ['POST']],

@@ -218,7 +218,7 @@ describe('what is not HTTP as we take it', () => {
     for (const method of ['TRACE', 'PATCH', 'LOCK', 'PROPFIND']) {
       const answer = await ask(`${method} /v1/kv/a`)
       expectProblem(answer, 405, 'METHOD_NOT_ALLOWED')
-      expect(answer.headers.get('allow')).toBe('GET, HEAD, PUT, DELETE, OPTIONS')
+      expect(answer.headers.get('allow')).toBe('GET, HEAD, PUT, POST, DELETE, OPTIONS')
     }
     const connection = await connect()
     connection.send('CONNECT example.com:80 HTTP/1.1\r\nHost: example.com\r\n\r\n')

@@ -103,9 +103,23 @@ describe('PUT of a key', () => {
 
   it('refuses what the API does not know here, rather than ignore it', async () => {
     const bench = openBench()
-    for (const query of ['ttl=30s', 'lease=1', 'add=1', 'fence=a:1', 'consistency=stale', 'x', 'timeout=61s', 'prev=1'])
+    for (const query of [
+      'ttl=0',
+      'ttl=x',
+      'ttl=1s&lease=00000000000000ff',
+      'lease=1',
+      'lease',
+      'add=1',
+      'fence=a',
+      'fence=:1',
+      'fence=a:0',
+      'consistency=stale',
+      'x',
+      'timeout=61s',
+      'prev=1',
+    ])
       expectInjectedProblem(await put(bench, `/v1/kv/a?${query}`), 400, 'BAD_PARAMETER')
-    const keyed = await put(bench, '/v1/kv/a', 'x', { 'idempotency-key': 'k' })
+    const keyed = await put(bench, '/v1/kv/a', 'x', { 'idempotency-key': 'k k' })
     expectInjectedProblem(keyed, 400, 'BAD_REQUEST')
     expect(bench.node.writes).toEqual([])
   })
@@ -250,8 +264,11 @@ describe('GET of a key', () => {
       'minRevision=x',
       'cas=1',
       'prev',
-      'revision=1',
-      'wait=1s',
+      'revision=-1',
+      'wait',
+      'after=1',
+      'wait=1s&revision=1',
+      'wait=25h',
     ]
     for (const query of bad) expectInjectedProblem(await send(bench, 'GET', `/v1/kv/a?${query}`), 400, 'BAD_PARAMETER')
   })

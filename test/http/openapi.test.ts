@@ -2,7 +2,7 @@
 import { Value } from 'typebox/value'
 import { describe, expect, expectTypeOf, it } from 'vitest'
 import type { Static, TSchema } from 'typebox'
-import { ALLOW, KEY_ROUTE } from '../../src/api/routes.ts'
+import { ALLOW, ELECTION_ROUTE, KEEP_ALIVE_ROUTE, KEY_ROUTE, LEASE_ROUTE, LOCK_ROUTE } from '../../src/api/routes.ts'
 import * as schemas from '../../src/api/schemas.ts'
 import type { ClusterStatus, HealthReport, NodeStatus } from '../../src/api/status.ts'
 import { openBench } from './harness.ts'
@@ -20,6 +20,15 @@ const describeApi = async (): Promise<{ document: Document; text: string }> => {
   return { document: answer.json(), text: answer.payload }
 }
 
+/** How routes with something of the caller's in their path are described. */
+const OUTSIDE: Readonly<Record<string, readonly string[]>> = {
+  [KEY_ROUTE]: ['/v1/kv/{key}', '/v1/kv64/{key64}'],
+  [LEASE_ROUTE]: ['/v1/leases/{id}'],
+  [KEEP_ALIVE_ROUTE]: ['/v1/leases/{id}/keepalive'],
+  [LOCK_ROUTE]: ['/v1/locks/{name}'],
+  [ELECTION_ROUTE]: ['/v1/elections/{name}'],
+}
+
 const METHODS = ['get', 'head', 'put', 'post', 'delete']
 const methodsOf = (item: object | undefined): string[] =>
   METHODS.filter((method) => item !== undefined && method in item)
@@ -35,7 +44,7 @@ describe('the description', () => {
         .toLowerCase()
         .split(', ')
         .filter((method) => method !== 'options')
-      for (const path of route === KEY_ROUTE ? ['/v1/kv/{key}', '/v1/kv64/{key64}'] : [route]) {
+      for (const path of OUTSIDE[route] ?? [route]) {
         expect([path, methodsOf(described.get(path)).sort()]).toEqual([path, methods.sort()])
         described.delete(path)
       }
@@ -45,10 +54,15 @@ describe('the description', () => {
 
   it('describes only what the server routes', async () => {
     const { document } = await describeApi()
-    const { app } = openBench()
+    const { app, node } = openBench()
+    const lease = '00000000000000ff'
+    node.leaseInfos.push({ lease, ttlMs: 9, remainingMs: 1, keys: [] })
+    // So that a watch has an end.
+    node.compactRevision = 1
     for (const [path, item] of Object.entries(document.paths))
       for (const method of methodsOf(item)) {
-        const url = path.replace('{key}', 'a').replace('{key64}', 'YQ')
+        const filled = path.replace('{key}', 'a').replace('{key64}', 'YQ').replace('{name}', 'a').replace('{id}', lease)
+        const url = filled === '/v1/watch' ? `${filled}?revision=0` : filled
         await app.server.inject({ method: 'PUT', url: '/v1/kv/a', payload: 'x' })
         const answer = await app.server.inject({ method: method as 'get', url })
         expect([path, method, answer.statusCode]).not.toContain(405)
@@ -83,6 +97,40 @@ describe('a schema', () => {
     fits(schemas.HealthAnswer, await ask('GET', '/readyz?verbose'))
     fits(schemas.VersionAnswer, await ask('GET', '/version'))
     fits(schemas.RootAnswer, await ask('GET', '/'))
+  })
+
+  it('fits the answers of ranges, leases, locks and elections', async () => {
+    const { app, node } = openBench()
+    const lease = '00000000000000ff'
+    const ask = async (method: 'GET' | 'POST' | 'DELETE', url: string, payload?: string): Promise<unknown> =>
+      (await app.server.inject({ method, url, ...(payload === undefined ? {} : { payload }) })).json()
+    fits(schemas.AddAnswer, await ask('POST', '/v1/kv/a/b?add=-1'))
+    await app.server.inject({ method: 'PUT', url: `/v1/kv/b?lease=${lease}`, payload: 'x' })
+    node.leaseInfos.push({ lease, ttlMs: 9, remainingMs: 1, keys: ['b'] })
+    for (const query of ['', '?limit=1', '?countOnly', '?keysOnly', '?separator=/'])
+      fits(schemas.EntryPage, await ask('GET', `/v1/kv${query}`))
+    fits(schemas.LeasesAnswer, await ask('GET', '/v1/leases'))
+    fits(schemas.LeaseInfoAnswer, await ask('GET', `/v1/leases/${lease}`))
+    const place = { token: 3, lease, owner: 'me', value: Buffer.from('v') }
+    for (const kind of ['lock', 'election']) node.locks.set(`${kind}/a`, { holder: place, queue: [place] })
+    for (const name of ['a', '%ff']) {
+      fits(schemas.LockInfoAnswer, await ask('GET', `/v1/locks/${name}`))
+      fits(schemas.ElectionInfoAnswer, await ask('GET', `/v1/elections/${name}`))
+    }
+    node.script = () => ({ kind: 'lock', revision: 3, token: 3, lease, isHeld: true })
+    fits(schemas.LockAnswer, await ask('POST', '/v1/locks/a', '{"ttl":1}'))
+    node.script = () => ({ kind: 'unlocked', revision: 3, wasHeld: true })
+    fits(schemas.UnlockAnswer, await ask('DELETE', '/v1/locks/a?token=3'))
+    node.script = () => ({ kind: 'lease', revision: 3, lease, ttlMs: 9 })
+    fits(schemas.LeaseAnswer, await ask('POST', '/v1/leases', '{"ttl":1}'))
+    fits(schemas.KeepAliveAnswer, await ask('POST', `/v1/leases/${lease}/keepalive`))
+    node.script = () => ({ kind: 'lease-revoked', revision: 3, count: 1 })
+    fits(schemas.RevokeAnswer, await ask('DELETE', `/v1/leases/${lease}`))
+    node.script = () => ({ kind: 'txn', revision: 3, succeeded: true, results: [] })
+    fits(schemas.TxnAnswer, await ask('POST', '/v1/txn', '{}'))
+    node.script = () => undefined
+    fits(schemas.CompactAnswer, await ask('POST', '/v1/compact', '{"revision":1}'))
+    fits(schemas.DigestAnswer, await ask('GET', '/v1/digest'))
   })
 
   it('is the type of the same name', () => {

@@ -1,7 +1,7 @@
 // Request targets: every byte of a key survives, nothing is folded, and what is not well-formed is refused.
 import { describe, expect, it } from 'vitest'
 import { QuorateError } from '../../src/api/errors.ts'
-import { KEY_ROUTE } from '../../src/api/routes.ts'
+import { ELECTION_ROUTE, KEEP_ALIVE_ROUTE, KEY_ROUTE, LEASE_ROUTE, LOCK_ROUTE } from '../../src/api/routes.ts'
 import { authorityOf, keyOf, queryOf, routeOf } from '../../src/http/target.ts'
 
 const codeOf = (target: string): string => {
@@ -88,7 +88,13 @@ describe('the route of a target', () => {
     expect(routeOf('/v1/status?x')).toBe('/v1/status')
     expect(routeOf('http://h')).toBe('/')
     expect(routeOf('/')).toBe('/')
-    for (const path of ['/v1/kv', '/v1/status/', '/V1/status', '/v1/%73tatus', '/_', '*', '', '/%zz', '/__proto__'])
+    expect(routeOf('/v1/kv?prefix=a')).toBe('/v1/kv')
+    for (const path of ['/v1/leases/', '/v1/leases/x', 'http://h/v1/leases/a/b'])
+      expect(routeOf(path)).toBe(LEASE_ROUTE)
+    expect(routeOf('/v1/leases/_/keepalive?x')).toBe(KEEP_ALIVE_ROUTE)
+    for (const name of ['', 'a', 'a/b', '_', '%zz', '..'])
+      expect([routeOf(`/v1/locks/${name}`), routeOf(`/v1/elections/${name}`)]).toEqual([LOCK_ROUTE, ELECTION_ROUTE])
+    for (const path of ['/v1/kv-', '/v1/status/', '/V1/status', '/v1/%73tatus', '/_', '*', '', '/%zz', '/__proto__'])
       expect(routeOf(path)).toBe('/_')
   })
 })

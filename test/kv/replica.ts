@@ -1,37 +1,56 @@
 // A replica for tests: a state machine over a MapState, fed with encoded entries exactly as the applier of a node does it.
 import { decodeEntry } from '../../src/api/command-codec.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
-import type { Command, CommandResult, DeleteCommand, PutCommand } from '../../src/api/commands.ts'
-import { initialMeta, KvStateMachine, reads } from '../../src/kv/index.ts'
-import type { Applied, Change, KvMeta } from '../../src/kv/index.ts'
+import type { Command, CommandResult, DeleteCommand, EntryBatch, PutCommand } from '../../src/api/commands.ts'
+import { initialMeta, KvStateMachine } from '../../src/kv/index.ts'
+import type { Applied, Change, KvMeta, LockChange, ReadSet } from '../../src/kv/index.ts'
 import { encodeBatch } from '../api/command-codec-samples.ts'
 import { MapState } from './map-state.ts'
 
 export class Replica {
   readonly state: MapState
-  readonly machine: KvStateMachine
+  machine: KvStateMachine
   readonly changes: Change[] = []
+  readonly lockChanges: LockChange[] = []
+  /** What the last entry asked for, step by step. */
+  reads: ReadSet[] = []
 
   constructor(state: MapState = new MapState(), meta: KvMeta = initialMeta()) {
     this.state = state
-    this.machine = new KvStateMachine(meta)
+    this.machine = new KvStateMachine(meta, state.rowsReversed())
   }
 
   get meta(): KvMeta {
     return this.machine.meta
   }
 
-  /** Applies one entry with one group. */
+  /** As after a restart: all that is kept in memory is read from the rows again. */
+  restart(): void {
+    this.machine = new KvStateMachine(this.meta, this.state.rowsReversed())
+  }
+
+  /** Applies one entry with one group. Without a time it is the same as before. */
   entry(commands: readonly Command[], clusterTimeMs = 0): readonly CommandResult[] {
     const groups = commands.length === 0 ? [] : [{ tag: TAG, commands }]
     return this.apply(encodeBatch({ clusterTimeMs, groups })).results[0] ?? []
   }
 
   apply(data: Uint8Array): Applied {
-    const batch = decodeEntry(data)
-    this.state.fetch(reads(batch, this.state))
-    const applied = this.machine.apply(batch, { term: 1, index: this.meta.index + 1 }, this.state)
+    return this.applyBatch(decodeEntry(data))
+  }
+
+  applyBatch(batch: EntryBatch): Applied {
+    this.reads = []
+    const run = this.machine.begin(batch, { term: 1, index: this.meta.index + 1 }, this.state)
+    for (let wanted = run.next(); wanted !== undefined; wanted = run.next()) {
+      this.reads.push(wanted)
+      this.state.fetch(wanted)
+      run.execute()
+    }
+    const applied = run.finish()
+    this.state.endEntry()
     this.changes.push(...applied.changes)
+    this.lockChanges.push(...applied.lockChanges)
     return applied
   }
 

@@ -1,9 +1,9 @@
 // The rules of puts, deletes, conditions and compaction, one claim each. The model test covers their combinations.
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import type { EntryBatch, GroupTag } from '../../src/api/commands.ts'
+import type { GroupTag } from '../../src/api/commands.ts'
 import { DecodeError } from '../../src/lib/bytes.ts'
 import { ZERO_HASH } from '../../src/lib/hash.ts'
-import { initialMeta, KvStateMachine, reads } from '../../src/kv/index.ts'
+import { initialMeta, KvStateMachine } from '../../src/kv/index.ts'
 import { encodeBatch } from '../api/command-codec-samples.ts'
 import { atRevision, compact, deletion, put, Replica } from './replica.ts'
 
@@ -11,11 +11,6 @@ const tag = (number: number): GroupTag => ({ member: '00000000000000b2', boot: 2
 const poison = (): never => {
   throw new Error('apply is not deterministic')
 }
-const batch = (...commands: Parameters<typeof put>[]): EntryBatch => ({
-  clusterTimeMs: 0,
-  groups: commands.map((args) => ({ tag: tag(0), commands: [put(...args)] })),
-})
-
 afterEach(() => {
   vi.restoreAllMocks()
   vi.unstubAllGlobals()
@@ -172,18 +167,26 @@ describe('a condition', () => {
 
 describe('a compaction', () => {
   test.each([
-    ['raises the mark', 3, 3],
-    ['to the current revision is allowed', 4, 4],
-    ['into the future has no effect', 5, 2],
-    ['to the mark has no effect', 2, 2],
-    ['below the mark has no effect', 1, 2],
-    ['to 0 has no effect', 0, 2],
-  ])('%s', (_claim, revision, effective) => {
+    ['raises the mark', 3],
+    ['to the current revision is allowed', 4],
+  ])('%s', (_claim, revision) => {
     const replica = new Replica()
     replica.entry([put('a', '1'), put('a', '2'), put('a', '3'), compact(2)])
     expect(replica.meta).toMatchObject({ revision: 4, compactRevision: 2 })
-    expect(replica.do(compact(revision))).toEqual({ kind: 'compacted', revision: effective })
-    expect(replica.meta).toMatchObject({ revision: 4, compactRevision: effective })
+    expect(replica.do(compact(revision))).toEqual({ kind: 'compacted', revision })
+    expect(replica.meta).toMatchObject({ revision: 4, compactRevision: revision })
+  })
+
+  test.each([
+    ['into the future', 5, 'future-revision'],
+    ['to the mark', 2, 'compacted'],
+    ['below the mark', 1, 'compacted'],
+    ['to 0', 0, 'compacted'],
+  ])('%s is refused with the mark that is in force', (_claim, revision, reason) => {
+    const replica = new Replica()
+    replica.entry([put('a', '1'), put('a', '2'), put('a', '3'), compact(2)])
+    expect(replica.do(compact(revision))).toEqual({ kind: 'refused', revision: 2, reason })
+    expect(replica.meta).toMatchObject({ revision: 4, compactRevision: 2 })
   })
 
   test('touches no record, no digest and no key', () => {
@@ -244,7 +247,7 @@ describe('apply', () => {
   })
 
   test('refuses an entry out of order, and one of a term gone by', () => {
-    const machine = new KvStateMachine({ ...initialMeta(), index: 7, term: 3 })
+    const machine = new KvStateMachine({ ...initialMeta(), index: 7, term: 3 }, new Map())
     expect(() => machine.applyNonNormal({ term: 3, index: 7 })).toThrow('entry 7 cannot follow entry 7')
     expect(() => machine.applyNonNormal({ term: 3, index: 9 })).toThrow('entry 9 cannot follow entry 7')
     expect(() => machine.applyNonNormal({ term: 2, index: 8 })).toThrow(/of term 2 cannot follow/)
@@ -299,20 +302,29 @@ describe('apply', () => {
 })
 
 describe('what an entry reads', () => {
-  const nothing = { pointer: () => undefined }
-
-  test('is each key once, in the order of first use', () => {
-    expect(reads(batch(['b', ''], ['a', ''], ['b', '']), nothing)).toEqual({ pointers: ['b', 'a'], records: [] })
+  test('is each key once, in the order of first use, and all of it in one step', () => {
+    const replica = new Replica()
+    replica.entry([put('b', ''), put('a', ''), put('b', '')])
+    expect(replica.reads).toEqual([{ pointers: ['b', 'a'], records: [], ranges: [] }])
   })
 
   test('is a whole record only where the previous entry is wanted', () => {
-    const wanted = reads(batch(['a', ''], ['b', '', { wantsPrevious: true }], ['b', '']), nothing)
-    expect(wanted).toEqual({ pointers: ['a', 'b'], records: ['b'] })
+    const replica = new Replica()
+    replica.entry([put('a', ''), put('b', '', { wantsPrevious: true }), put('b', '')])
+    expect(replica.reads).toEqual([{ pointers: ['a', 'b'], records: ['b'], ranges: [] }])
+  })
+
+  test('is no more than a few dozen records in one step, for values may be large', () => {
+    const replica = new Replica()
+    replica.entry(Array.from({ length: 150 }, (_, at) => put(`k${at}`, '', { wantsPrevious: true })))
+    expect(replica.reads.map(({ records }) => records.length)).toEqual([64, 64, 22])
   })
 
   test('is nothing for a compaction or an empty batch', () => {
-    const groups = [{ tag: tag(0), commands: [compact(5)] }]
-    expect(reads({ clusterTimeMs: 0, groups }, nothing)).toEqual({ pointers: [], records: [] })
-    expect(reads({ clusterTimeMs: 0, groups: [] }, nothing)).toEqual({ pointers: [], records: [] })
+    const replica = new Replica()
+    replica.entry([compact(5)])
+    expect(replica.reads).toEqual([{ pointers: [], records: [], ranges: [] }])
+    replica.entry([])
+    expect(replica.reads).toEqual([])
   })
 })

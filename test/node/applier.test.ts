@@ -22,6 +22,7 @@ class WaitingStore {
   readonly put = (): void => {}
   readonly latestRecord = (): undefined => undefined
   readonly prefetch = (): Promise<void> | undefined => this.fetching?.promise
+  readonly takeRows = (): ReadonlyMap<string, Uint8Array> => new Map()
   readonly room = (): Promise<void> | undefined => this.full?.promise
 
   commitEntry(meta: KvMeta): void {

@@ -1,5 +1,6 @@
-// The small parts of the driver: cluster time, what the log may forget, registration, and recovery's verdicts.
+// The small parts of the driver: cluster time, disk space, what the log may forget, registration, and recovery's verdicts.
 import { describe, expect, it } from 'vitest'
+import { type ClientCommand, NO_CONDITION, type TxnOperation } from '../../src/api/commands.ts'
 import { ZERO_HASH } from '../../src/lib/hash.ts'
 import type { KvMeta } from '../../src/kv/types.ts'
 import { ClusterClock } from '../../src/node/cluster-clock.ts'
@@ -7,6 +8,8 @@ import { LogCompaction } from '../../src/node/log-compaction.ts'
 import type { IncarnationRegistry, Logger, RaftStorage, StateStorage } from '../../src/node/ports.ts'
 import { recover } from '../../src/node/recovery.ts'
 import { Registration, registrationsNeeded, vouch } from '../../src/node/registration.ts'
+import { TimeEstimate } from '../../src/node/side-facts.ts'
+import { growthOf, spaceRefusal } from '../../src/node/space-guard.ts'
 import type { Entry, EntryId, SnapshotMeta } from '../../src/raft/index.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
@@ -31,6 +34,50 @@ describe('cluster time', () => {
     clock.atLeast(10)
     clock.advance(9_010)
     expect(clock.timeMs).toBe(5_010)
+  })
+})
+
+describe('how long a lease lasts, for display', () => {
+  it('counts from the last time that was heard, but not on and on while there is no leader', () => {
+    const estimate = new TimeEstimate(1_000, 0)
+    expect([estimate.at(500), estimate.at(60_000)]).toEqual([1_500, 7_000])
+    estimate.heard(9_000, 60_000)
+    estimate.heard(8_000, 61_000)
+    expect(estimate.at(61_000)).toBe(10_000)
+  })
+})
+
+const txn = (success: readonly TxnOperation[], failure: readonly TxnOperation[] = []) =>
+  ({ op: 'txn', compares: [], success, failure }) as const
+
+describe('what a command does to the space', () => {
+  const put = { op: 'put', key: 'k', value: new Uint8Array(1), contentType: '', condition: NO_CONDITION } as const
+  const remove = { op: 'delete', key: 'k', condition: NO_CONDITION, wantsPrevious: false } as const
+
+  it('D8: a transaction adds when anything in it may, however deep', () => {
+    const inner = txn([remove], [{ ...put, wantsPrevious: false }])
+    expect(growthOf(txn([remove], [inner]))).toBe('adds')
+    expect(growthOf(txn([remove], [txn([remove])]))).toBe('removes')
+  })
+
+  it('D8: what keeps alive, gives up or compacts goes on whatever the level', () => {
+    const lease = '0000000000000001'
+    const session = lease
+    const commands: ClientCommand[] = [
+      { op: 'lease-keep-alive', lease },
+      { op: 'lease-revoke', lease },
+      { op: 'session-keep-alive', session },
+      { op: 'session-close', session },
+      { op: 'unlock', kind: 'lock', name: 'l', token: 1 },
+      { op: 'compact', revision: 1 },
+    ]
+    expect(commands.map((command) => spaceRefusal(command, 'critical', true))).toEqual(commands.map(() => undefined))
+    expect(spaceRefusal(remove, 'low', true)).toBe(undefined)
+    expect(spaceRefusal(remove, 'critical', false)).toMatchObject({ code: 'NO_SPACE' })
+    const grant: ClientCommand = { op: 'lease-grant', lease, ttlMs: 1_000 }
+    expect(spaceRefusal(grant, 'low', false)).toMatchObject({ code: 'NO_SPACE' })
+    expect(spaceRefusal(grant, 'enough', true)).toMatchObject({ code: 'NO_SPACE' })
+    expect(spaceRefusal(grant, 'enough', false)).toBe(undefined)
   })
 })
 
@@ -142,6 +189,7 @@ describe('recovery', () => {
       clusterVersion: 1,
       digest: { live: ZERO_HASH, history: ZERO_HASH },
       liveKeys: 0,
+      lastToken: 0,
     }
     const storage = {
       recovered: {

@@ -94,6 +94,8 @@ function errorOf(outcome: Outcome): Pick<QuorateError, 'code' | 'outcome'> | und
   return heard instanceof QuorateError ? { code: heard.code, outcome: heard.outcome } : undefined
 }
 
+const keyOf = (command: ClientCommand): string => ('key' in command ? command.key : command.op)
+
 describe('the write path', () => {
   let bench: Bench
   beforeEach(() => {
@@ -104,9 +106,7 @@ describe('the write path', () => {
     bench.isLeader = true
     const outcomes = ['a', 'b', 'c'].map((key) => bench.put(key))
     bench.clock.settle()
-    expect(bench.sent.map(({ to, commands }) => [to, commands.map((command) => command.key)])).toEqual([
-      ['self', ['a', 'b', 'c']],
-    ])
+    expect(bench.sent.map(({ to, commands }) => [to, commands.map(keyOf)])).toEqual([['self', ['a', 'b', 'c']]])
     bench.sent[0]!.answer({ kind: 'proposed', id: { term: 1, index: 2 } })
     expect(outcomes.flatMap(({ heard }) => heard)).toEqual([])
     bench.apply({ term: 1, index: 2 }, bench.sent[0])
@@ -119,12 +119,7 @@ describe('the write path', () => {
     bench.put('c', { valueBytes: LIMITS.batchBytesMax })
     bench.put('d')
     bench.clock.settle()
-    expect(bench.sent.map(({ commands }) => commands.map((command) => command.key))).toEqual([
-      ['a'],
-      ['b'],
-      ['c'],
-      ['d'],
-    ])
+    expect(bench.sent.map(({ commands }) => commands.map(keyOf))).toEqual([['a'], ['b'], ['c'], ['d']])
   })
 
   it('a follower answers when its own apply meets the group, with or without the word of the leader', () => {
@@ -249,6 +244,24 @@ describe('the write path', () => {
     bench.advance(50)
     expect(errorOf(put)).toEqual({ code: 'NO_SPACE', outcome: 'not-applied' })
     expect(bench.sent[1]!.commands.map((command) => command.op)).toEqual(['delete'])
+  })
+
+  it('D8: when space is too short for deletes as well, leases are still kept alive', () => {
+    const heard: Record<string, unknown> = {}
+    const submit = (command: ClientCommand): void =>
+      bench.writes.submit(command, 5_000, (outcome) => (heard[command.op] = outcome))
+    submit({ op: 'delete', key: 'b', condition: NO_CONDITION, wantsPrevious: false })
+    submit({ op: 'lease-keep-alive', lease: '0000000000000001' })
+    bench.clock.settle()
+    bench.sent[0]!.answer({ kind: 'not-proposed', code: 'NO_SPACE', detail: 'full' })
+    bench.advance(50)
+    expect(heard).toMatchObject({ delete: { code: 'NO_SPACE' } })
+    expect(bench.sent[1]!.commands.map((command) => command.op)).toEqual(['lease-keep-alive'])
+  })
+
+  it('a command that no frame between nodes could hold is refused at once', () => {
+    const outcome = bench.put('a', { valueBytes: LIMITS.commandBytesMax })
+    expect(errorOf(outcome)).toEqual({ code: 'VALUE_TOO_LARGE', outcome: 'not-applied' })
   })
 
   it('after closing nothing is accepted, and an abort tells what is unknown from what is not', () => {

@@ -2,7 +2,7 @@
 // power, paused, wiped. What it does passes the observer on its way; why it stopped itself must be explained by a fault.
 import { present } from '../../src/lib/assert.ts'
 import { Prng } from '../../src/lib/prng.ts'
-import { recordShare } from '../../src/kv/digest.ts'
+import { recordShare, rowShare } from '../../src/kv/digest.ts'
 import { initialMeta } from '../../src/kv/index.ts'
 import type { ClusterConfiguration, MemberInfo, StateStorage } from '../../src/node/ports.ts'
 import { QuorateNode } from '../../src/node/quorate-node.ts'
@@ -174,6 +174,7 @@ export class Member {
       directory: '/0',
       initial: { configuration, meta: initialMeta() },
       recordDigest: recordShare,
+      rowDigest: rowShare,
       clock: host.clock,
       logger: notedLogger(this.#watch(host)),
       fileSystem: this.disk.files,

@@ -3,11 +3,12 @@
 import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
+import { ALL_KEYS } from '../../src/api/ranges.ts'
 import { assert, present } from '../../src/lib/assert.ts'
 import { Prng } from '../../src/lib/prng.ts'
-import { recordShare } from '../../src/kv/digest.ts'
+import { recordShare, rowShare } from '../../src/kv/digest.ts'
 import { initialMeta } from '../../src/kv/index.ts'
-import type { ReadAnswer, ReadOptions } from '../../src/node/facade.ts'
+import type { ReadAnswer, ReadOptions, WatchRequest } from '../../src/node/facade.ts'
 import type { ClusterConfiguration, Logger, MemberInfo, PeerTransport } from '../../src/node/ports.ts'
 import { type NodeOptions, QuorateNode } from '../../src/node/quorate-node.ts'
 import { openStateStorage } from '../../src/storage/state-db/index.ts'
@@ -15,6 +16,7 @@ import { openMemoryRaftLog } from '../../src/storage/wal/memory-raft-log.ts'
 import { type Delivery, MemoryNetwork } from '../../src/transport/memory-network.ts'
 import { MemberDisk, ProcessClock } from './memory-member.ts'
 import { VirtualClock } from './virtual-clock.ts'
+import { Reader } from './watch-reader.ts'
 
 const LATENCY_MS = 1
 
@@ -108,6 +110,7 @@ export class MemoryCluster {
       store: disk.store,
       initial: { configuration, meta: initialMeta() },
       recordDigest: recordShare,
+      rowDigest: rowShare,
       clock,
       logger,
     })
@@ -177,6 +180,19 @@ export class MemoryCluster {
     clock.isDead = true
     void transport.close()
     this.disk(name).crash()
+  }
+
+  /** Suspends the process: no timer fires, nothing arrives. What peers send meanwhile waits in its sockets. */
+  suspend(name: string): void {
+    const { clock } = present(this.#processes.get(name), `a process of ${name}`)
+    const id = this.idOf(name)
+    clock.suspend()
+    this.isHeld = ({ to }) => to === id
+  }
+
+  continue(name: string): void {
+    present(this.#processes.get(name), `a process of ${name}`).clock.continue()
+    this.release()
   }
 
   node(name: string): QuorateNode {
@@ -252,6 +268,22 @@ export class MemoryCluster {
     const defaults = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
     this.node(name).read(key, { ...defaults, timeoutMs: 5_000, ...options }, (outcome) => heard.answers.push(outcome))
     return heard
+  }
+
+  /** Writes, and waits for the result: an error is thrown, a refusal is not. */
+  async must(name: string, command: ClientCommand): Promise<CommandResult> {
+    const answer = await this.answer(this.write(name, command))
+    if (answer instanceof QuorateError) throw answer
+    return answer
+  }
+
+  /** A watch of everything from now on, unless the request says otherwise. */
+  watch(name: string, request: Partial<WatchRequest> = {}): Reader {
+    const reader = new Reader()
+    const defaults = { range: ALL_KEYS, fromRevision: undefined, wantsInitial: false, wantsPrevious: false }
+    const rest = { only: undefined, timeoutMs: 5_000 }
+    reader.handle = this.node(name).watch({ ...defaults, ...rest, ...request }, reader)
+    return reader
   }
 
   /** Writes, and waits for success. */

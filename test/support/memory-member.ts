@@ -105,10 +105,11 @@ export class MemberDisk {
   }
 }
 
-/** The clock of one process: it stops with it. */
+/** The clock of one process: it stops with it, and what falls due while the process is suspended comes when it goes on. */
 export class ProcessClock implements Clock {
   isDead = false
   readonly #clock: Clock
+  #suspended: (() => void)[] | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -131,7 +132,19 @@ export class ProcessClock implements Clock {
     return new Promise((resolve) => void this.after(delayMs, resolve))
   }
 
+  suspend(): void {
+    this.#suspended ??= []
+  }
+
+  continue(): void {
+    const due = this.#suspended ?? []
+    this.#suspended = undefined
+    for (const callback of due) this.#run(callback)
+  }
+
   #run(callback: () => void): void {
-    if (!this.isDead) callback()
+    if (this.isDead) return
+    if (this.#suspended === undefined) callback()
+    else this.#suspended.push(callback)
   }
 }

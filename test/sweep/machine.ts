@@ -4,7 +4,7 @@ import type { CommandResult } from '../../src/api/commands.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { Prng } from '../../src/lib/prng.ts'
-import { recordShare } from '../../src/kv/digest.ts'
+import { recordShare, rowShare } from '../../src/kv/digest.ts'
 import { initialMeta } from '../../src/kv/index.ts'
 import type { Clock, IncarnationRegistry, Logger, MemberInfo, PeerTransport } from '../../src/node/ports.ts'
 import { QuorateNode } from '../../src/node/quorate-node.ts'
@@ -159,6 +159,7 @@ export class Machine {
       store: this.#store,
       initial: { configuration, meta: initialMeta() },
       recordDigest: recordShare,
+      rowDigest: rowShare,
       clock,
       logger: quiet,
       batchDelayMs: 20,

@@ -16,7 +16,7 @@ export interface EngineSnapshot {
 
 export type EngineRow = readonly [key: Buffer, value: Buffer]
 
-/** A walk in byte order. One `next` at a time. */
+/** A walk in byte order, or against it. One `next` at a time. */
 export interface EngineRange {
   /** Up to `rowsMax` more rows, fewer where they are large; empty at the end. */
   next(rowsMax: number): Promise<readonly EngineRow[]>
@@ -28,6 +28,8 @@ export interface RangeOptions {
   readonly lt: Buffer
   /** Without one: a state no older than the call, which may move on between two calls of `next`. */
   readonly snapshot: EngineSnapshot | undefined
+  /** From the high end down. */
+  readonly isReverse?: boolean
 }
 
 export interface Engine {

@@ -6,6 +6,7 @@ import { nodeFileSystem } from '../node-file-system.ts'
 import type { EngineStore } from './engine.ts'
 import { LEVELDB_DEFAULTS, LevelDbStore } from './leveldb-engine.ts'
 import type { LevelDbOptions } from './leveldb-engine.ts'
+import type { RowDigest } from './rows.ts'
 import type { RecordDigest } from './snapshot-receiver.ts'
 import type { StateDbLimits } from './state-db.ts'
 import { openStateDirectory } from './state-storage.ts'
@@ -30,6 +31,8 @@ export interface OpenStateOptions extends Partial<StateDbLimits> {
   readonly initial: { readonly configuration: ClusterConfiguration; readonly meta: KvMeta }
   /** A live record's share of the digest, as the state machine defines it: received states are checked with it. */
   readonly recordDigest: RecordDigest
+  /** A row's share of it, likewise. */
+  readonly rowDigest: RowDigest
   readonly clock: Clock
   readonly logger: Logger
   readonly leveldb?: Partial<LevelDbOptions>
@@ -41,7 +44,7 @@ export interface OpenStateOptions extends Partial<StateDbLimits> {
 
 /** Opens the current state, or makes the first one; removes what earlier crashes left behind. */
 export async function openStateStorage(options: OpenStateOptions): Promise<StateStorage> {
-  const { directory, initial, recordDigest, clock, logger, fileSystem = nodeFileSystem } = options
+  const { directory, initial, recordDigest, rowDigest, clock, logger, fileSystem = nodeFileSystem } = options
   const leveldb = { ...LEVELDB_DEFAULTS, ...options.leveldb }
   const store = options.store ?? new LevelDbStore(`${directory}/state`, fileSystem, leveldb)
   const limits: StateDbLimits = {
@@ -50,5 +53,15 @@ export async function openStateStorage(options: OpenStateOptions): Promise<State
     batchBytes: options.batchBytes ?? STATE_DEFAULTS.batchBytes,
     batchDelayMs: options.batchDelayMs ?? STATE_DEFAULTS.batchDelayMs,
   }
-  return await openStateDirectory({ directory, fileSystem, store, initial, recordDigest, clock, logger, limits })
+  return await openStateDirectory({
+    directory,
+    fileSystem,
+    store,
+    initial,
+    recordDigest,
+    rowDigest,
+    clock,
+    logger,
+    limits,
+  })
 }

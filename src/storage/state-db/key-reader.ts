@@ -3,8 +3,8 @@
 import type { KeyString } from '../../lib/bytes.ts'
 import type { KeyPointer, KeyRecord } from '../../kv/types.ts'
 import type { Cache } from './cache.ts'
-import { StateCorruptionError } from './errors.ts'
-import { describeKey, pointerKey, recordKey } from './keys.ts'
+import { checkRecord, damagedAt, decodeStored } from './decode-stored.ts'
+import { pointerKey, recordKey } from './keys.ts'
 import type { PointReader } from './point-reader.ts'
 import { decodePointer, decodeRecord } from './record-codec.ts'
 import { isWhole } from './slot.ts'
@@ -66,11 +66,11 @@ export class KeyReader {
   }
 
   decodeRecord(key: Buffer, stored: Buffer): KeyRecord {
-    return this.#decode(key, stored, decodeRecord)
+    return decodeStored(this.#options.where, key, stored, decodeRecord)
   }
 
   async #load(keys: readonly KeyString[]): Promise<readonly Slot[]> {
-    const { points, table, cache } = this.#options
+    const { points, table, cache, where } = this.#options
     const mark = table.mark()
     try {
       const engineKeys = keys.map(pointerKey)
@@ -79,7 +79,7 @@ export class KeyReader {
         const newer = table.findSince(mark, key) ?? cache.get(key)
         if (newer !== undefined) return newer
         const found = stored[index]
-        const pointer = found === undefined ? undefined : this.#decode(engineKeys[index]!, found, decodePointer)
+        const pointer = found === undefined ? undefined : decodeStored(where, engineKeys[index]!, found, decodePointer)
         const slot: Slot = { pointer, record: undefined }
         cache.set(key, slot)
         return slot
@@ -95,14 +95,12 @@ export class KeyReader {
     const stored = await this.#options.points.getMany(keys)
     return keys.map((key, index) => {
       const found = stored[index]
-      return found === undefined ? undefined : this.#decode(key, found, decodeRecord)
+      return found === undefined ? undefined : decodeStored(this.#options.where, key, found, decodeRecord)
     })
   }
 
   #attach(key: KeyString, pointer: KeyPointer, record: KeyRecord): Slot {
-    if (record.key !== key) {
-      throw this.#corruption(recordKey(pointer.at), 'the record is of another key than the pointer to it says')
-    }
+    checkRecord(this.#options.where, key, pointer.at, record)
     const slot: Slot = { pointer, record }
     const { cache } = this.#options
     const cached = cache.get(key)
@@ -114,21 +112,9 @@ export class KeyReader {
   async #movedOn(key: KeyString, pointer: KeyPointer): Promise<Slot> {
     const [again] = await this.#load([key])
     if (again?.pointer !== undefined && isSameChange(again.pointer, pointer)) {
-      throw this.#corruption(recordKey(pointer.at), 'the record of the latest change of a key is missing')
+      throw damagedAt(this.#options.where, recordKey(pointer.at), 'the record of the latest change of a key is missing')
     }
     return again!
-  }
-
-  #decode<T>(key: Buffer, stored: Buffer, decode: (key: Buffer, stored: Buffer) => T): T {
-    try {
-      return decode(key, stored)
-    } catch (error) {
-      throw this.#corruption(key, (error as Error).message, error)
-    }
-  }
-
-  #corruption(key: Buffer, what: string, cause?: unknown): StateCorruptionError {
-    return new StateCorruptionError(this.#options.where, `${describeKey(key)}: ${what}`, cause)
   }
 }
 

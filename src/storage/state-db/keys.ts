@@ -4,18 +4,43 @@
 //   m  name                               replicated metadata: what a snapshot carries
 //   n  name                               this node's own notes: never replicated, never in a snapshot
 //   r  revision (8, big endian), sub (4)  the whole record of one change
+//   l, q, s  the state machine's own      its rows: leases, locks and elections, sessions and idempotency keys
 //
-// a, e, l and s are reserved for users and roles, expiry, leases and sessions.
+// a is reserved for users and roles.
+import type { KeyRange } from '../../api/commands.ts'
 import { DecodeError } from '../../lib/bytes.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { RevisionId } from '../../kv/types.ts'
+import type { RevisionId, RowKey } from '../../kv/types.ts'
 
-export const KEYSPACE = { pointers: 0x6b, meta: 0x6d, node: 0x6e, records: 0x72 } as const
+export const KEYSPACE = {
+  pointers: 0x6b,
+  leases: 0x6c,
+  meta: 0x6d,
+  node: 0x6e,
+  locks: 0x71,
+  records: 0x72,
+  sessions: 0x73,
+} as const
+
+/** The keyspaces of rows: their keys are what the state machine calls them, their values what it gave. */
+export const ROW_KEYSPACES: readonly number[] = [KEYSPACE.leases, KEYSPACE.locks, KEYSPACE.sessions]
+
+export const isRowKey = (key: RowKey): boolean => ROW_KEYSPACES.includes(key.charCodeAt(0))
+
+export const rowKeyBytes = (key: RowKey): Buffer => Buffer.from(key, 'latin1')
+
+export const rowKeyOf = (bytes: Buffer): RowKey => bytes.toString('latin1')
 
 /** The bounds of a whole keyspace. */
 export const keyspaceRange = (prefix: number): { gte: Buffer; lt: Buffer } => ({
   gte: Buffer.of(prefix),
   lt: Buffer.of(prefix + 1),
+})
+
+/** The bounds of a range of user keys in the keyspace of pointers. */
+export const pointerRange = (range: KeyRange): { gte: Buffer; lt: Buffer } => ({
+  gte: pointerKey(range.from),
+  lt: range.to === undefined ? Buffer.of(KEYSPACE.pointers + 1) : pointerKey(range.to),
 })
 
 export const pointerKey = (key: KeyString): Buffer => Buffer.from(`k${key}`, 'latin1')

@@ -73,6 +73,7 @@ class LevelDbRange implements EngineRange {
       lt,
       highWaterMarkBytes: RANGE_BYTES,
       fillCache: false,
+      reverse: options.isReverse ?? false,
       ...(snapshot === undefined ? {} : { snapshot }),
     })
   }

@@ -22,25 +22,50 @@ export const soonest: ScheduleWork = async (_kind, work) => {
 
 /** Keys as strings of one code unit a byte: their order is that of the bytes. */
 class Contents {
-  readonly values: Map<string, Buffer>
-  readonly sorted: string[]
+  #values: Map<string, Buffer>
+  #sorted: string[]
+  /** Someone else reads the same map and list: they are copied before the next change. */
+  #isShared = false
 
   constructor(values = new Map<string, Buffer>(), sorted: string[] = []) {
-    this.values = values
-    this.sorted = sorted
+    this.#values = values
+    this.#sorted = sorted
+  }
+
+  get values(): ReadonlyMap<string, Buffer> {
+    return this.#values
+  }
+
+  get sorted(): readonly string[] {
+    return this.#sorted
   }
 
   copy(): Contents {
-    return new Contents(new Map(this.values), [...this.sorted])
+    return new Contents(new Map(this.#values), [...this.#sorted])
+  }
+
+  /** These contents as they are now, whatever changes later. It costs nothing until something does. */
+  pinned(): Contents {
+    this.#isShared = true
+    return new Contents(this.#values, this.#sorted)
   }
 
   put(key: string, value: Buffer): void {
-    if (!this.values.has(key)) this.sorted.splice(this.lowerBound(key), 0, key)
-    this.values.set(key, value)
+    this.#own()
+    if (!this.#values.has(key)) this.#sorted.splice(this.lowerBound(key), 0, key)
+    this.#values.set(key, value)
   }
 
   delete(key: string): void {
-    if (this.values.delete(key)) this.sorted.splice(this.lowerBound(key), 1)
+    this.#own()
+    if (this.#values.delete(key)) this.#sorted.splice(this.lowerBound(key), 1)
+  }
+
+  #own(): void {
+    if (!this.#isShared) return
+    this.#values = new Map(this.#values)
+    this.#sorted = [...this.#sorted]
+    this.#isShared = false
   }
 
   /** Where the first key at or above `key` is. */
@@ -65,7 +90,7 @@ class MemorySnapshot implements EngineSnapshot {
   readonly contents: Contents
 
   constructor(contents: Contents) {
-    this.contents = contents.copy()
+    this.contents = contents.pinned()
   }
 
   async close(): Promise<void> {}
@@ -74,32 +99,41 @@ class MemorySnapshot implements EngineSnapshot {
 class MemoryRange implements EngineRange {
   readonly #contents: Contents
   readonly #schedule: ScheduleWork
-  readonly #end: string
-  #next: string | undefined
+  readonly #isReverse: boolean
+  /** What is left: at or above `low`, below `high`. */
+  #low: string
+  #high: string
 
   constructor(contents: Contents, options: RangeOptions, schedule: ScheduleWork) {
     this.#contents = contents
     this.#schedule = schedule
-    this.#next = text(options.gte)
-    this.#end = text(options.lt)
+    this.#isReverse = options.isReverse ?? false
+    this.#low = text(options.gte)
+    this.#high = text(options.lt)
   }
 
   async next(rowsMax: number): Promise<readonly EngineRow[]> {
     return await this.#schedule('read', () => {
-      const rows: EngineRow[] = []
-      if (this.#next === undefined) return rows
-      let at = this.#contents.lowerBound(this.#next)
-      for (; rows.length < rowsMax; at++) {
-        const key = this.#contents.sorted[at]
-        if (key === undefined || key >= this.#end) break
-        rows.push([Buffer.from(key, 'latin1'), own(present(this.#contents.values.get(key), 'a value'))])
+      const { sorted } = this.#contents
+      const from = this.#contents.lowerBound(this.#low)
+      const to = Math.max(from, this.#contents.lowerBound(this.#high))
+      if (this.#isReverse) {
+        const keys = sorted.slice(Math.max(from, to - rowsMax), to).toReversed()
+        this.#high = keys.at(-1) ?? this.#low
+        return keys.map((key) => this.#row(key))
       }
-      this.#next = this.#contents.sorted[at]
-      return rows
+      const keys = sorted.slice(from, Math.min(to, from + rowsMax))
+      const last = keys.at(-1)
+      this.#low = last === undefined ? this.#high : `${last}\0`
+      return keys.map((key) => this.#row(key))
     })
   }
 
   async close(): Promise<void> {}
+
+  #row(key: string): EngineRow {
+    return [Buffer.from(key, 'latin1'), own(present(this.#contents.values.get(key), 'a value'))]
+  }
 }
 
 type Operation = { readonly key: string; readonly value: Buffer | undefined }
@@ -230,7 +264,7 @@ export class MemoryStore implements EngineStore {
     for (const [key, value] of contents.values) {
       const changed = change(Buffer.from(key, 'latin1'), own(value))
       if (changed === undefined) contents.delete(key)
-      else contents.values.set(key, changed)
+      else contents.put(key, changed)
     }
     return contents.values.size
   }

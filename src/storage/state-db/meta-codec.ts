@@ -9,11 +9,11 @@ import type { ConfState, SnapshotMeta } from '../../raft/types.ts'
 import { readText, writeText } from './record-codec.ts'
 
 /** The layout of the database as a whole. A database of another one is refused, not migrated. */
-export const STATE_FORMAT = 1
+export const STATE_FORMAT = 2
 
 export function writeMeta(writer: ByteWriter, meta: KvMeta): void {
   writer.varint(meta.term).varint(meta.index).varint(meta.clusterTimeMs).varint(meta.revision)
-  writer.varint(meta.compactRevision).varint(meta.clusterVersion).varint(meta.liveKeys)
+  writer.varint(meta.compactRevision).varint(meta.clusterVersion).varint(meta.liveKeys).varint(meta.lastToken)
   writeDigest(writer, meta.digest)
 }
 
@@ -26,6 +26,7 @@ export function readMeta(reader: ByteReader): KvMeta {
     compactRevision: reader.varint(),
     clusterVersion: reader.varint(),
     liveKeys: reader.varint(),
+    lastToken: reader.varint(),
     digest: readDigest(reader),
   }
 }

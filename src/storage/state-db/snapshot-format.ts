@@ -3,8 +3,8 @@
 //   length (4, of what follows)  format (1)  kind (1)  number (4, from 0)  payload  CRC-32 (4, of all before it)
 //
 // header:  magic, stream version, applied metadata, configuration
-// rows:    key length, value length, key, value as stored, and so on: keyspaces k, r, m, each in byte order
-// trailer: how many rows each keyspace had, and the digest of the live keys again
+// rows:    key length, value length, key, value as stored, and so on: keyspaces k, r, l, q, s, m, each in byte order
+// trailer: how many there were in k, in r, in l, q and s together, and in m; and the live digest again
 //
 // The format byte is 1; its high bit is reserved for sealed frames. The number finds lost, repeated and reordered frames.
 // A reader takes the stream in pieces of any size.
@@ -15,6 +15,7 @@ import type { Hash64 } from '../../lib/hash.ts'
 import type { KvMeta } from '../../kv/types.ts'
 import type { ClusterConfiguration } from '../../node/ports.ts'
 import { SnapshotStreamError } from './errors.ts'
+import { KEYSPACE } from './keys.ts'
 import { readConfiguration, readMeta, writeConfiguration, writeMeta } from './meta-codec.ts'
 
 export const FRAME_KIND = { header: 0, rows: 1, trailer: 2 } as const
@@ -26,10 +27,20 @@ export const FRAME_BYTES = 256 * 1024
 export const FRAME_BYTES_MAX = 4 * 1024 * 1024
 
 const MAGIC = 'QRTSTATE'
-const STREAM_VERSION = 1
+const STREAM_VERSION = 2
 const FRAME_FORMAT = 1
 const LENGTH_BYTES = 4
 const OVERHEAD_BYTES = 10
+
+/** In the order in which they are sent, each with what it counts as. */
+export const STREAMED_KEYSPACES = [
+  [KEYSPACE.pointers, 'pointers'],
+  [KEYSPACE.records, 'records'],
+  [KEYSPACE.leases, 'rows'],
+  [KEYSPACE.locks, 'rows'],
+  [KEYSPACE.sessions, 'rows'],
+  [KEYSPACE.meta, 'metas'],
+] as const
 
 export interface SnapshotHeader {
   readonly meta: KvMeta
@@ -39,6 +50,7 @@ export interface SnapshotHeader {
 export interface SnapshotTrailer {
   readonly pointers: number
   readonly records: number
+  readonly rows: number
   readonly metas: number
   readonly live: Hash64
 }
@@ -122,14 +134,16 @@ export function decodeHeader(payload: ByteReader): SnapshotHeader {
 }
 
 export function encodeTrailer(trailer: SnapshotTrailer): Buffer {
-  const { pointers, records, metas, live } = trailer
-  return new ByteWriter().varint(pointers).varint(records).varint(metas).uint32(live.hi).uint32(live.lo).finish()
+  const { pointers, records, rows, metas, live } = trailer
+  const writer = new ByteWriter().varint(pointers).varint(records).varint(rows).varint(metas)
+  return writer.uint32(live.hi).uint32(live.lo).finish()
 }
 
 export function decodeTrailer(payload: ByteReader): SnapshotTrailer {
   const trailer = {
     pointers: payload.varint(),
     records: payload.varint(),
+    rows: payload.varint(),
     metas: payload.varint(),
     live: { hi: payload.uint32(), lo: payload.uint32() },
   }
@@ -139,7 +153,7 @@ export function decodeTrailer(payload: ByteReader): SnapshotTrailer {
 
 /** What differs, or undefined. */
 export function compareTrailers(sent: SnapshotTrailer, received: SnapshotTrailer): string | undefined {
-  for (const count of ['pointers', 'records', 'metas'] as const) {
+  for (const count of ['pointers', 'records', 'rows', 'metas'] as const) {
     if (sent[count] !== received[count]) return `${received[count]} ${count} arrived where ${sent[count]} were sent`
   }
   return equalHash(sent.live, received.live) ? undefined : 'the trailer names another digest than the header'

@@ -13,19 +13,26 @@ import { asError } from '../errors.ts'
 import type { CallGate } from './call-gate.ts'
 import type { Engine, EngineBatch, EngineRow, EngineStore } from './engine.ts'
 import { SnapshotStreamError } from './errors.ts'
-import { KEYSPACE, META_KEY, keyspaceRange, recordKey, userKeyOf } from './keys.ts'
+import { KEYSPACE, META_KEY, ROW_KEYSPACES, keyspaceRange, recordKey, userKeyOf } from './keys.ts'
 import { decodePointer, decodeRecord } from './record-codec.ts'
-import { FRAME_KIND, FrameReader, compareTrailers, decodeHeader, decodeTrailer } from './snapshot-format.ts'
+import { decodeRow, readRows } from './rows.ts'
+import type { RowDigest } from './rows.ts'
+import {
+  FRAME_KIND,
+  FrameReader,
+  STREAMED_KEYSPACES,
+  compareTrailers,
+  decodeHeader,
+  decodeTrailer,
+} from './snapshot-format.ts'
 import type { Frame, SnapshotHeader, SnapshotTrailer } from './snapshot-format.ts'
 import { openValue } from './stored-value.ts'
-import { readStoredState } from './stored-state.ts'
+import { readTrustedMeta } from './stored-state.ts'
 import { NO_WITNESSES, addWitness } from './witness.ts'
 
 /** Each batch is synced: a later sync would not cover it. */
 const BATCH_BYTES = 4 * 1024 * 1024
 const ROWS_PER_CALL = 256
-/** In the order in which the keyspaces arrive. */
-const KEYSPACES: readonly number[] = [KEYSPACE.pointers, KEYSPACE.records, KEYSPACE.meta]
 
 /** A live record's share of the digest; defined by the state machine. */
 export type RecordDigest = (record: KeyRecord) => Hash64
@@ -35,6 +42,7 @@ export interface ReceiverOptions {
   readonly number: number
   readonly gate: CallGate
   readonly recordDigest: RecordDigest
+  readonly rowDigest: RowDigest
 }
 
 /** A verified state, durable under its number, closed. */
@@ -61,7 +69,8 @@ export class StateReceiver implements SnapshotReceiver {
   readonly #writer = new ByteWriter()
   #header: SnapshotHeader | undefined
   #trailer: SnapshotTrailer | undefined
-  readonly #counts: [pointers: number, records: number, metas: number] = [0, 0, 0]
+  readonly #counts = { pointers: 0, records: 0, rows: 0, metas: 0 }
+  /** Its place among {@link STREAMED_KEYSPACES}. */
   #keyspace = 0
   #lastKey: Buffer = Buffer.alloc(0)
   #batch: EngineBatch
@@ -151,14 +160,16 @@ export class StateReceiver implements SnapshotReceiver {
   }
 
   #acceptOrder(key: Buffer): void {
-    const keyspace = KEYSPACES.indexOf(key[0] ?? 0)
-    if (keyspace < this.#keyspace) throw new SnapshotStreamError(`keyspace ${key[0]} is unknown or out of order`)
+    const keyspace = STREAMED_KEYSPACES.findIndex(([prefix]) => prefix === key[0])
+    const streamed = STREAMED_KEYSPACES[keyspace]
+    if (streamed === undefined || keyspace < this.#keyspace)
+      throw new SnapshotStreamError(`keyspace ${key[0]} is unknown or out of order`)
     if (keyspace === this.#keyspace && Buffer.compare(this.#lastKey, key) >= 0) {
       throw new SnapshotStreamError('keys do not ascend')
     }
     this.#keyspace = keyspace
     this.#lastKey = Buffer.from(key)
-    this.#counts[keyspace]!++
+    this.#counts[streamed[1]]++
   }
 
   async #writeBatch(): Promise<void> {
@@ -175,27 +186,36 @@ export class StateReceiver implements SnapshotReceiver {
     if (header === undefined || this.#trailer === undefined) {
       throw new SnapshotStreamError('the stream ends before its trailer')
     }
-    const [pointers, records, metas] = this.#counts
-    const received = { pointers, records, metas, live: header.meta.digest.live }
+    const received = { ...this.#counts, live: header.meta.digest.live }
     const difference = compareTrailers(this.#trailer, received)
     if (difference !== undefined) throw new SnapshotStreamError(difference)
     return header
   }
 
-  /** Reads back what was written, as recovery would, and sums up the live keys. */
+  /** Reads back what was written, as recovery would, and sums up the live keys and the rows. */
   async #verify(meta: KvMeta): Promise<void> {
     const { store, number, gate } = this.#options
-    const stored = await readStoredState(this.#engine, gate, store.describe(number))
+    const stored = await readTrustedMeta(this.#engine, gate, store.describe(number))
     if (stored.meta.index !== meta.index || stored.meta.term !== meta.term) {
       throw new SnapshotStreamError(`the header names entry ${meta.index}, the state itself entry ${stored.meta.index}`)
     }
-    const found = await this.#sumLive()
-    if (found.keys !== stored.meta.liveKeys || !equalHash(found.live, stored.meta.digest.live)) {
+    const { keys, live: ofKeys } = await this.#sumLive()
+    const live = await this.#addRows(ofKeys)
+    if (keys !== stored.meta.liveKeys || !equalHash(live, stored.meta.digest.live)) {
       throw new SnapshotStreamError(
         `the state says ${stored.meta.liveKeys} keys with digest ${hashToHex(stored.meta.digest.live)}, ` +
-          `its records add up to ${found.keys} keys with digest ${hashToHex(found.live)}`,
+          `its records and rows add up to ${keys} keys with digest ${hashToHex(live)}`,
       )
     }
+  }
+
+  async #addRows(live: Hash64): Promise<Hash64> {
+    const { store, number, gate, rowDigest } = this.#options
+    let sum = live
+    for await (const rows of readRows(this.#engine, gate, store.describe(number))) {
+      for (const [key, value] of rows) sum = addHash(sum, rowDigest(key, value))
+    }
+    return sum
   }
 
   async #sumLive(): Promise<{ keys: number; live: Hash64 }> {
@@ -246,6 +266,7 @@ function acceptValue(key: Buffer, stored: Buffer): void {
   assert(key.length > 0, 'the keyspace was checked before')
   if (key[0] === KEYSPACE.pointers) decodePointer(key, stored)
   else if (key[0] === KEYSPACE.records) decodeRecord(key, stored)
+  else if (ROW_KEYSPACES.includes(key[0]!)) decodeRow(key, stored)
   else if (!Object.values(META_KEY).some((known) => known.equals(key))) {
     throw new SnapshotStreamError(`unknown metadata ${key.toString('latin1').slice(0, 64)}`)
   } else openValue(key, stored)

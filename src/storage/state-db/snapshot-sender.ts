@@ -6,8 +6,15 @@ import type { StateSnapshot } from '../../node/ports.ts'
 import type { SnapshotMeta } from '../../raft/types.ts'
 import type { Engine, EngineRow, EngineSnapshot } from './engine.ts'
 import { StateClosedError, StateCorruptionError } from './errors.ts'
-import { KEYSPACE, describeKey, keyspaceRange } from './keys.ts'
-import { FRAME_BYTES, FRAME_KIND, encodeFrame, encodeHeader, encodeTrailer } from './snapshot-format.ts'
+import { describeKey, keyspaceRange } from './keys.ts'
+import {
+  FRAME_BYTES,
+  FRAME_KIND,
+  STREAMED_KEYSPACES,
+  encodeFrame,
+  encodeHeader,
+  encodeTrailer,
+} from './snapshot-format.ts'
 import { openValue } from './stored-value.ts'
 import { readStoredMeta } from './stored-state.ts'
 import type { StoredMeta } from './stored-state.ts'
@@ -55,17 +62,13 @@ class SnapshotSender implements StateSnapshot {
     const { meta, configuration } = this.#stored
     let number = 0
     yield encodeFrame(FRAME_KIND.header, number++, encodeHeader({ meta, configuration }))
-    const counts: number[] = []
-    for (const prefix of [KEYSPACE.pointers, KEYSPACE.records, KEYSPACE.meta]) {
-      let count = 0
+    const trailer = { pointers: 0, records: 0, rows: 0, metas: 0, live: meta.digest.live }
+    for (const [prefix, counted] of STREAMED_KEYSPACES) {
       for await (const rows of this.#pieces(prefix)) {
-        count += rows.length
+        trailer[counted] += rows.length
         for (const payload of packRows(rows)) yield encodeFrame(FRAME_KIND.rows, number++, payload)
       }
-      counts.push(count)
     }
-    const [pointers, records, metas] = counts as [number, number, number]
-    const trailer = { pointers, records, metas, live: meta.digest.live }
     yield encodeFrame(FRAME_KIND.trailer, number++, encodeTrailer(trailer))
   }
 

@@ -1,25 +1,48 @@
 // The state machine's state on disk: implements the driver's StateStore over an engine. This file is the joint of the parts:
 // the entry being applied (staged), the table of what is committed but not yet on disk, the cache, the disk.
-import { assert } from '../../lib/assert.ts'
+import { assert, present } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { Change, KeyPointer, KeyRecord, KvMeta, Revision } from '../../kv/types.ts'
-import type { Clock, ClusterConfiguration, Found, Logger, StateSnapshot, StateStore } from '../../node/ports.ts'
+import type {
+  Change,
+  KeyPointer,
+  KeyRecord,
+  KvMeta,
+  RangeRead,
+  ReadSet,
+  Revision,
+  RevisionId,
+  RowKey,
+} from '../../kv/types.ts'
+import type {
+  Clock,
+  ClusterConfiguration,
+  Found,
+  HistoryPage,
+  Logger,
+  StateSnapshot,
+  StateStore,
+  StateView,
+} from '../../node/ports.ts'
 import type { EntryId } from '../../raft/types.ts'
 import { asError } from '../errors.ts'
 import { Cache } from './cache.ts'
 import type { CallGate } from './call-gate.ts'
+import { ChangeReader } from './change-reader.ts'
+import type { HistoryBounds } from './change-reader.ts'
 import type { Engine } from './engine.ts'
 import { StateClosedError, StateFailedError } from './errors.ts'
 import { HistoryRemover } from './history.ts'
 import { KeyReader } from './key-reader.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
+import { PinnedState } from './pinned-state.ts'
 import { PointReader } from './point-reader.ts'
-import type { Slot } from './slot.ts'
 import { isWhole } from './slot.ts'
 import { openStateSnapshot } from './snapshot-sender.ts'
+import { Staging } from './staging.ts'
 import type { StoredState } from './stored-state.ts'
 import { Table } from './table.ts'
 import type { Generation } from './table.ts'
+import { PinnedView } from './view.ts'
 import { WriteBehind } from './write-behind.ts'
 
 /** Digests are kept of every so many entries, and compared there. */
@@ -58,14 +81,14 @@ export class StateDb implements StateStore {
   #meta: KvMeta
   #persistedMeta: KvMeta
   #checkpoints: readonly DigestCheckpoint[]
-  /** The entry being applied: it becomes visible, and may become durable, at its commit. */
-  #staged = new Map<KeyString, Slot>()
-  #stagedRecords: KeyRecord[] = []
-  /** What prefetch fetched, until the next commit: the cache might let it go before apply has asked. */
-  readonly #pinned = new Map<KeyString, Slot>()
+  readonly #staging: Staging
+  readonly #changes: ChangeReader
+  /** Until they are taken. */
+  #rows: ReadonlyMap<RowKey, Uint8Array> | undefined
   #failure: StateFailedError | undefined
   #closing: Promise<void> | undefined
   readonly #snapshots = new Set<StateSnapshot>()
+  readonly #views = new Set<PinnedView>()
   #dbBytes = 0
   #sizedAtMs = -Infinity
   readonly #persistedCallbacks: ((persisted: EntryId) => void)[] = []
@@ -80,6 +103,7 @@ export class StateDb implements StateStore {
     this.#meta = stored.meta
     this.#persistedMeta = stored.meta
     this.#checkpoints = stored.checkpoints
+    this.#rows = stored.rows
     this.#cache = new Cache(limits.cacheBytesMax)
     const table = this.#table
     this.#writeBehind = new WriteBehind({
@@ -94,13 +118,19 @@ export class StateDb implements StateStore {
       onWritten: (generation) => this.#written(generation),
       onFailure: (error) => this.#fail(error),
     })
-    this.#keys = new KeyReader({
+    const points = new PointReader(engine, gate)
+    const onReadEnded = (): void => this.#writeBehind.checkRoom()
+    this.#keys = new KeyReader({ table, where, points, cache: this.#cache, onReadEnded })
+    const gated = <T>(call: () => Promise<T>): Promise<T> => gate.run(call)
+    const pause = (): Promise<void> => new Promise((resolve) => clock.soon(resolve))
+    this.#staging = new Staging({
       table,
-      where,
-      points: new PointReader(engine, gate),
       cache: this.#cache,
-      onReadEnded: () => this.#writeBehind.checkRoom(),
+      keys: this.#keys,
+      pin: (staged) => new PinnedState({ engine, where, run: gated, pause }, table.freeze(), staged),
+      onReadEnded,
     })
+    this.#changes = new ChangeReader({ engine, points, table, where, meta: () => this.#meta, gated })
     this.#history = new HistoryRemover({
       engine,
       gate,
@@ -136,27 +166,30 @@ export class StateDb implements StateStore {
 
   // ------------------------------------------------------------------------------------------- what apply reads and writes
 
+  takeRows(): ReadonlyMap<RowKey, Uint8Array> {
+    const rows = present(this.#rows, 'what was taken once already: the rows of this state')
+    this.#rows = undefined
+    return rows
+  }
+
   pointer(key: KeyString): KeyPointer | undefined {
-    return this.#fetched(key).pointer
+    return this.#staging.pointer(key)
   }
 
   latestRecord(key: KeyString): KeyRecord | undefined {
-    const slot = this.#fetched(key)
-    assert(isWhole(slot), 'apply asked for a record that was not fetched')
-    return slot.record
+    return this.#staging.latestRecord(key)
+  }
+
+  keysOf(read: RangeRead): readonly KeyString[] {
+    return this.#staging.keysOf(read)
   }
 
   put(change: Change): void {
-    const { pointer } = change
-    const { value } = change.record
-    assert(
-      pointer.at.revision === change.record.at.revision && pointer.at.sub === change.record.at.sub,
-      `a pointer at revision ${pointer.at.revision} came with a record of revision ${change.record.at.revision}`,
-    )
-    // The value is a view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
-    const record = value === undefined ? change.record : { ...change.record, value: Buffer.from(value) }
-    this.#staged.set(record.key, { pointer, record })
-    this.#stagedRecords.push(record)
+    this.#staging.put(change)
+  }
+
+  putRow(key: RowKey, value: Uint8Array | undefined): void {
+    this.#staging.putRow(key, value)
   }
 
   commitEntry(meta: KvMeta): void {
@@ -165,11 +198,9 @@ export class StateDb implements StateStore {
       meta.index > this.#meta.index && meta.revision >= this.#meta.revision,
       `entry ${meta.index} at revision ${meta.revision} was committed after entry ${this.#meta.index} at revision ${this.#meta.revision}`,
     )
-    this.#table.commit(this.#staged, this.#stagedRecords, meta)
-    for (const [key, slot] of this.#staged) this.#cache.set(key, slot)
-    this.#staged.clear()
-    this.#stagedRecords = []
-    this.#pinned.clear()
+    this.#table.commit(this.#staging, meta)
+    for (const [key, slot] of this.#staging.slots) this.#cache.set(key, slot)
+    this.#staging.clear()
     this.#meta = meta
     if (meta.index % CHECKPOINT_INTERVAL === 0) {
       this.#checkpoints = [...this.#checkpoints, { index: meta.index, digest: meta.digest }].slice(-CHECKPOINTS_KEPT)
@@ -178,14 +209,8 @@ export class StateDb implements StateStore {
     this.#writeBehind.changed()
   }
 
-  prefetch(wanted: { pointers: readonly KeyString[]; records: readonly KeyString[] }): Promise<void> | undefined {
-    const isKnown =
-      wanted.pointers.every((key) => this.#inMemory(key) !== undefined) &&
-      wanted.records.every((key) => {
-        const slot = this.#inMemory(key)
-        return slot !== undefined && isWhole(slot)
-      })
-    return isKnown ? undefined : this.#run(() => this.#prefetch(wanted.pointers, wanted.records))
+  prefetch(wanted: ReadSet): Promise<void> | undefined {
+    return this.#staging.isKnown(wanted) ? undefined : this.#run(() => this.#staging.fetch(wanted))
   }
 
   room(): Promise<void> | undefined {
@@ -203,6 +228,26 @@ export class StateDb implements StateStore {
       const [slot] = await this.#keys.whole([key])
       return slot!.record
     })
+  }
+
+  openView(): StateView {
+    this.#assertUsable()
+    if (this.#closing !== undefined) throw new StateClosedError()
+    const { engine, gate, clock, where } = this.#options
+    const run = <T>(call: () => Promise<T>): Promise<T> => this.#run(() => gate.run(call))
+    const pause = (): Promise<void> => new Promise((resolve) => clock.soon(resolve))
+    const state = new PinnedState({ engine, where, run, pause }, this.#table.freeze())
+    const view = new PinnedView(state, this.#meta, (closed) => void this.#views.delete(closed))
+    this.#views.add(view)
+    return view
+  }
+
+  changesFrom(from: Revision, bounds: HistoryBounds): Promise<HistoryPage | undefined> {
+    return this.#run(() => this.#changes.changesFrom(from, bounds))
+  }
+
+  recordAt(at: RevisionId): Promise<KeyRecord | undefined> {
+    return this.#run(() => this.#changes.recordAt(at))
   }
 
   async openSnapshot(): Promise<StateSnapshot> {
@@ -244,7 +289,7 @@ export class StateDb implements StateStore {
     return { dbBytes: this.#dbBytes, tableBytes: this.#table.sizeBytes, cacheBytes: this.#cache.sizeBytes }
   }
 
-  /** Writes what is committed, unless the store has failed; ends snapshots; lets running calls end; then closes. */
+  /** Writes what is committed, unless the store has failed; ends views and snapshots; lets running calls end; then closes. */
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -254,36 +299,9 @@ export class StateDb implements StateStore {
     await this.#history.stop()
     if (this.#failure === undefined) await this.#writeBehind.drain()
     while (this.#calls.size > 0) await Promise.allSettled(this.#calls)
-    for (const snapshot of this.#snapshots) await snapshot.close()
+    for (const pinned of [...this.#views, ...this.#snapshots]) await pinned.close()
     await this.#writeBehind.whenIdle()
     await this.#options.engine.close()
-  }
-
-  async #prefetch(pointers: readonly KeyString[], records: readonly KeyString[]): Promise<void> {
-    const mark = this.#table.mark()
-    try {
-      // Both ask in the same breath, so one call fetches all missing pointers; a second one the records.
-      const [slots, whole] = await Promise.all([this.#keys.slots(pointers), this.#keys.whole(records)])
-      for (const [index, key] of pointers.entries()) this.#pin(mark, key, slots[index]!)
-      for (const [index, key] of records.entries()) this.#pin(mark, key, whole[index]!)
-    } finally {
-      this.#table.release(mark)
-      this.#writeBehind.checkRoom()
-    }
-  }
-
-  #pin(mark: number, key: KeyString, slot: Slot): void {
-    this.#pinned.set(key, this.#table.findSince(mark, key) ?? slot)
-  }
-
-  #inMemory(key: KeyString): Slot | undefined {
-    return this.#staged.get(key) ?? this.#table.find(key) ?? this.#pinned.get(key) ?? this.#cache.get(key)
-  }
-
-  #fetched(key: KeyString): Slot {
-    const slot = this.#inMemory(key)
-    assert(slot !== undefined, 'apply asked for a key that was not fetched')
-    return slot
   }
 
   #written(generation: Generation): void {

@@ -24,6 +24,7 @@ import { StateCorruptionError, StateDirectoryError } from './errors.ts'
 import { META_KEY } from './keys.ts'
 import { readMeta } from './meta-codec.ts'
 import { PointerFile } from './pointer-file.ts'
+import type { RowDigest } from './rows.ts'
 import { ReceivedState, StateReceiver } from './snapshot-receiver.ts'
 import type { RecordDigest } from './snapshot-receiver.ts'
 import { StateDb } from './state-db.ts'
@@ -41,6 +42,7 @@ export interface StateStorageOptions {
   /** What a new store starts from. */
   readonly initial: { readonly configuration: ClusterConfiguration; readonly meta: KvMeta }
   readonly recordDigest: RecordDigest
+  readonly rowDigest: RowDigest
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: StateDbLimits
@@ -161,10 +163,10 @@ class StateDirectory implements StateStorage {
   async receive(): Promise<SnapshotReceiver> {
     for (const receiver of this.#receivers) if (receiver.isOver) this.#receivers.delete(receiver)
     if (this.#receivers.size >= RECEIVERS_MAX) throw new Error(`${RECEIVERS_MAX} states are being received already`)
-    const { store, recordDigest } = this.#options
+    const { store, recordDigest, rowDigest } = this.#options
     const number = this.#nextNumber++
     const engine = await store.open(number, 'new')
-    const receiver = new StateReceiver({ store, number, gate: this.#gate, recordDigest }, engine)
+    const receiver = new StateReceiver({ store, number, gate: this.#gate, recordDigest, rowDigest }, engine)
     this.#receivers.add(receiver)
     return receiver
   }

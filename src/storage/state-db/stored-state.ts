@@ -1,10 +1,11 @@
 // What a database says about itself, beside its keys: read and checked once when it is opened, written once when it is made.
-import { ByteWriter, DecodeError } from '../../lib/bytes.ts'
+import { ByteWriter } from '../../lib/bytes.ts'
 import type { ByteReader } from '../../lib/bytes.ts'
-import type { KvMeta, RevisionId } from '../../kv/types.ts'
+import type { KvMeta, RevisionId, RowKey } from '../../kv/types.ts'
 import type { ClusterConfiguration } from '../../node/ports.ts'
 import type { CallGate } from './call-gate.ts'
 import type { Engine, EngineSnapshot } from './engine.ts'
+import { decodeStored } from './decode-stored.ts'
 import { StateCorruptionError, StateDirectoryError } from './errors.ts'
 import { META_KEY, NODE_KEY, describeKey } from './keys.ts'
 import {
@@ -17,6 +18,7 @@ import {
   writeMeta,
 } from './meta-codec.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
+import { readRows } from './rows.ts'
 import { VALUE_FORMAT, beginValue, openValue, sealValue } from './stored-value.ts'
 import { NO_WITNESSES, addWitness, readWitnesses } from './witness.ts'
 import type { Witnesses } from './witness.ts'
@@ -27,9 +29,13 @@ export interface StoredMeta {
   readonly checkpoints: readonly DigestCheckpoint[]
 }
 
-export interface StoredState extends StoredMeta {
+export interface TrustedMeta extends StoredMeta {
   readonly historyProgress: RevisionId
   readonly witnesses: Witnesses
+}
+
+export interface StoredState extends TrustedMeta {
+  readonly rows: ReadonlyMap<RowKey, Uint8Array>
 }
 
 /** Makes an empty database a state. Durable when it resolves. */
@@ -53,6 +59,14 @@ export async function initialiseState(
 
 /** Reads everything that opening needs, and refuses a state that cannot be trusted. */
 export async function readStoredState(engine: Engine, gate: CallGate, where: string): Promise<StoredState> {
+  const trusted = await readTrustedMeta(engine, gate, where)
+  const rows = new Map<RowKey, Uint8Array>()
+  for await (const piece of readRows(engine, gate, where)) for (const [key, value] of piece) rows.set(key, value)
+  return { ...trusted, rows }
+}
+
+/** The same without the rows. */
+export async function readTrustedMeta(engine: Engine, gate: CallGate, where: string): Promise<TrustedMeta> {
   const stored = await readStoredMeta(engine, where)
   const witnesses = await readWitnesses(engine, gate, where)
   const [history] = await engine.getMany([NODE_KEY.history])
@@ -98,13 +112,10 @@ function required(where: string, key: Buffer, stored: Buffer | undefined): Buffe
 }
 
 export function decode<T>(where: string, key: Buffer, stored: Buffer, read: (reader: ByteReader) => T): T {
-  try {
+  return decodeStored(where, key, stored, () => {
     const reader = openValue(key, stored)
     const value = read(reader)
     reader.end()
     return value
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    throw new StateCorruptionError(where, `${describeKey(key)}: ${error.message}`, error)
-  }
+  })
 }

@@ -5,13 +5,17 @@
 // from the disk, and must find out that it did (551 of 2,000 unguarded reads returned an overwritten value, measured).
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { KeyRecord, KvMeta, RevisionId } from '../../kv/types.ts'
+import type { KeyRecord, KvMeta, Revision, RevisionId, RowKey } from '../../kv/types.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
+import { EMPTY_OVERLAY, findRecord, lowerBoundOfRecords, overlayWith } from './overlay.ts'
+import type { Overlay } from './overlay.ts'
 import { ABSENT, recordBytes, slotBytes } from './slot.ts'
 import type { Slot } from './slot.ts'
 
 /** What a removal of history costs in the table and in the batch. */
 const REMOVAL_BYTES = 32
+// A row is kept by the state machine as well; this is what it costs here.
+const ROW_BYTES = 160
 
 export class Generation {
   readonly number: number
@@ -19,6 +23,8 @@ export class Generation {
   readonly slots = new Map<KeyString, Slot>()
   /** Every change, in order. */
   readonly records: KeyRecord[] = []
+  /** The latest of each row; undefined removes it. */
+  readonly rows = new Map<RowKey, Uint8Array | undefined>()
   /** Records that history no longer needs. */
   readonly removals: RevisionId[] = []
   /** After the last entry gathered; undefined when it holds none. */
@@ -34,6 +40,47 @@ export class Generation {
   get isEmpty(): boolean {
     return this.meta === undefined && this.historyProgress === undefined
   }
+
+  #frozen: FrozenGeneration = { overlay: EMPTY_OVERLAY, records: [] }
+
+  /** What was gathered so far, for those who hold it while more comes. Made anew only when something did. */
+  freeze(): FrozenGeneration {
+    const frozen = this.#frozen
+    const from = frozen.records.length
+    if (from === this.records.length) return frozen
+    const changed = new Map<KeyString, Slot>()
+    for (let at = from; at < this.records.length; at++) {
+      const { key } = this.records[at]!
+      const slot = this.slots.get(key)
+      // Only a tombstone that is on disk already is ever taken out, so none of this generation.
+      assert(slot?.pointer !== undefined, 'a key was changed by a generation that does not hold it')
+      changed.set(key, slot)
+    }
+    this.#frozen = { overlay: overlayWith(frozen.overlay, changed), records: this.records.slice() }
+    return this.#frozen
+  }
+}
+
+interface FrozenGeneration {
+  readonly overlay: Overlay
+  /** Every change, in order. */
+  readonly records: readonly KeyRecord[]
+}
+
+/** The table at one moment, in parts. */
+export interface FrozenTable {
+  /** Newest first. */
+  readonly layers: readonly Overlay[]
+  /** All changes that are not known to be on disk, newest part first. */
+  readonly records: readonly (readonly KeyRecord[])[]
+}
+
+/** What one entry leaves behind. */
+export interface EntryChanges {
+  readonly slots: ReadonlyMap<KeyString, Slot>
+  /** All its changes, in order. */
+  readonly records: readonly KeyRecord[]
+  readonly rows: ReadonlyMap<RowKey, Uint8Array | undefined>
 }
 
 export class Table {
@@ -62,9 +109,33 @@ export class Table {
     return this.#gathering.slots.get(key) ?? this.#writing?.slots.get(key)
   }
 
-  /** Adds one entry: the slots it leaves behind, and all its changes. */
-  commit(slots: ReadonlyMap<KeyString, Slot>, records: readonly KeyRecord[], meta: KvMeta): void {
+  /** Everything that is not known to be on disk, as it is now. */
+  freeze(): FrozenTable {
+    const parts = [this.#gathering.freeze()]
+    if (this.#writing !== undefined) parts.push(this.#writing.freeze())
+    const filled = parts.filter((part) => part.records.length > 0)
+    return { layers: filled.map((part) => part.overlay), records: filled.map((part) => part.records) }
+  }
+
+  /** One change, if it is not known to be on disk. */
+  recordAt(at: RevisionId): KeyRecord | undefined {
+    return findRecord(this.#gathering.records, at) ?? findRecord(this.#writing?.records ?? [], at)
+  }
+
+  /** All changes of revision `from` and later that are not known to be on disk, in order. */
+  recordsFrom(from: Revision): readonly KeyRecord[] {
+    const start = { revision: from, sub: 0 }
+    const parts = [this.#writing?.records ?? [], this.#gathering.records]
+    return parts.flatMap((records) => records.slice(lowerBoundOfRecords(records, start)))
+  }
+
+  /** Adds one entry. */
+  commit({ slots, records, rows }: EntryChanges, meta: KvMeta): void {
     const generation = this.#gathering
+    for (const [key, value] of rows) {
+      generation.rows.set(key, value)
+      generation.sizeBytes += ROW_BYTES + key.length + (value?.length ?? 0)
+    }
     for (const [key, slot] of slots) {
       generation.slots.set(key, slot)
       generation.sizeBytes += slotBytes(key, slot)

@@ -8,9 +8,10 @@ import type { Deferred } from '../../lib/deferred.ts'
 import type { Clock, Timer } from '../../node/ports.ts'
 import type { CallGate } from './call-gate.ts'
 import type { Engine, EngineBatch } from './engine.ts'
-import { META_KEY, NODE_KEY, pointerKey, recordKey } from './keys.ts'
+import { META_KEY, NODE_KEY, pointerKey, recordKey, rowKeyBytes } from './keys.ts'
 import { writeCheckpoints, writeMeta, writeRevisionId } from './meta-codec.ts'
 import { encodePointer, encodeRecord } from './record-codec.ts'
+import { encodeRow } from './rows.ts'
 import { beginValue, sealValue } from './stored-value.ts'
 import type { Generation, Table } from './table.ts'
 import { addWitness } from './witness.ts'
@@ -171,6 +172,12 @@ function* encodeGeneration(generation: Generation, batch: EngineBatch, writer: B
     const key = pointerKey(userKey)
     if (slot.pointer === undefined) batch.delete(key)
     else batch.put(key, encodePointer(writer, key, slot.pointer))
+    if (++operations % OPERATIONS_PER_TURN === 0) yield
+  }
+  for (const [rowKey, value] of generation.rows) {
+    const key = rowKeyBytes(rowKey)
+    if (value === undefined) batch.delete(key)
+    else batch.put(key, encodeRow(writer, key, value))
     if (++operations % OPERATIONS_PER_TURN === 0) yield
   }
   for (const at of generation.removals) {

@@ -114,8 +114,8 @@ describe('D5: a damaged state', () => {
 
   it('D14: is refused with a clear message when its format is newer or older', async () => {
     for (const [format, message] of [
-      [2, /written by a newer release/],
-      [0, /written by an older release/],
+      [3, /written by a newer release/],
+      [1, /written by an older release/],
     ] as const) {
       const home = await written()
       home.store.damage(1, (key, value) => {

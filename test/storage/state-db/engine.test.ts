@@ -3,7 +3,7 @@ import { promises as fs } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
 import { nodeFileSystem } from '../../../src/storage/node-file-system.ts'
-import type { Engine, EngineStore } from '../../../src/storage/state-db/engine.ts'
+import type { Engine, EngineStore, RangeOptions } from '../../../src/storage/state-db/engine.ts'
 import { LEVELDB_DEFAULTS, LevelDbStore } from '../../../src/storage/state-db/leveldb-engine.ts'
 import { MemoryStore } from '../../../src/storage/state-db/memory-engine.ts'
 
@@ -36,8 +36,13 @@ async function write(engine: Engine, rows: Readonly<Record<string, string | unde
   await batch.write()
 }
 
-async function all(engine: Engine, gte: string, lt: string): Promise<string[]> {
-  const range = engine.range({ gte: b(gte), lt: b(lt), snapshot: undefined })
+async function all(
+  engine: Engine,
+  gte: string,
+  lt: string,
+  more: Pick<Partial<RangeOptions>, 'isReverse' | 'snapshot'> = {},
+): Promise<string[]> {
+  const range = engine.range({ gte: b(gte), lt: b(lt), snapshot: undefined, ...more })
   const rows: string[] = []
   for (;;) {
     const next = await range.next(2)
@@ -55,6 +60,22 @@ describe.each(STORES)('the engine %s', (_name, makeStore) => {
     await write(engine, { b: undefined, c: '33' })
     expect((await engine.getMany([b('c'), b('b'), b('a')])).map(String)).toEqual(['33', 'undefined', '1'])
     expect(await all(engine, 'a', 'd')).toEqual(['a=1', 'c=33'])
+    await engine.close()
+  })
+
+  it('walks a range against its order, with the same bounds, also through a snapshot', async () => {
+    const engine = await (await makeStore()).open(1, 'new')
+    await write(engine, { a: '1', b: '2', c: '3', d: '4', e: '5' })
+    expect(await all(engine, 'b', 'e', { isReverse: true })).toEqual(['d=4', 'c=3', 'b=2'])
+    expect(await all(engine, 'bb', 'dd', { isReverse: true })).toEqual(['d=4', 'c=3'])
+    expect(await all(engine, 'x', 'z', { isReverse: true })).toEqual([])
+    expect(await all(engine, 'd', 'b', { isReverse: true })).toEqual([])
+    const snapshot = engine.snapshot()
+    await write(engine, { c: undefined, cc: '33', d: '44' })
+    expect(await all(engine, 'b', 'e', { isReverse: true, snapshot })).toEqual(['d=4', 'c=3', 'b=2'])
+    expect(await all(engine, 'b', 'e', { snapshot })).toEqual(['b=2', 'c=3', 'd=4'])
+    await snapshot.close()
+    expect(await all(engine, 'b', 'e', { isReverse: true })).toEqual(['d=44', 'cc=33', 'b=2'])
     await engine.close()
   })
 

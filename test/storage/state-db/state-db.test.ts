@@ -30,7 +30,7 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
     const { current: store } = await home.open()
     const writer = new Writer(store)
     await writer.entry([['a', bytes('1')]])
-    await store.prefetch({ pointers: ['a'], records: [] })
+    await store.prefetch({ pointers: ['a'], records: [], ranges: [] })
     const before = store.latestRecord('a')
     store.put({
       pointer: { ...store.pointer('a')!, at: { revision: 3, sub: 0 } },
@@ -51,8 +51,8 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
     expect(store.get('b')).toBeInstanceOf(Promise)
     expect(await store.get('b')).toBeUndefined()
     expect(store.get('b')).toBeUndefined()
-    expect(store.prefetch({ pointers: ['a', 'b'], records: ['a'] })).toBeUndefined()
-    expect(store.prefetch({ pointers: ['c'], records: [] })).toBeInstanceOf(Promise)
+    expect(store.prefetch({ pointers: ['a', 'b'], records: ['a'], ranges: [] })).toBeUndefined()
+    expect(store.prefetch({ pointers: ['c'], records: [], ranges: [] })).toBeInstanceOf(Promise)
     expect(() => store.pointer('d')).toThrow(/not fetched/)
     await store.close()
   })
@@ -151,7 +151,7 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
       expect(textOf(await store.get(`key-${key}`))).toBe(`value-${key}`)
       expect(store.stats().cacheBytes).toBeLessThanOrEqual(20_000)
     }
-    await store.prefetch({ pointers: [], records: Array.from({ length: 200 }, (_, key) => `key-${key}`) })
+    await store.prefetch({ pointers: [], records: Array.from({ length: 200 }, (_, key) => `key-${key}`), ranges: [] })
     for (let key = 0; key < 200; key++) expect(textOf(store.latestRecord(`key-${key}`))).toBe(`value-${key}`)
     await store.close()
   })
@@ -162,7 +162,7 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
     await new Writer(storage.current).entry([['a', bytes('1')]])
     await storage.current.close()
     const { current: store } = await home.open()
-    const reads = [store.get('a'), store.get('b'), store.prefetch({ pointers: ['c'], records: [] })]
+    const reads = [store.get('a'), store.get('b'), store.prefetch({ pointers: ['c'], records: [], ranges: [] })]
     const closed = store.close()
     expect(textOf(await (reads[0] as ReturnType<typeof store.get>))).toBe('1')
     await Promise.all([...reads, closed])

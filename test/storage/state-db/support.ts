@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { present } from '../../../src/lib/assert.ts'
 import { Hasher64, ZERO_HASH, addHash, subtractHash } from '../../../src/lib/hash.ts'
 import type { Hash64 } from '../../../src/lib/hash.ts'
+import { nextSkips } from '../../../src/kv/skip-list.ts'
 import type { Change, KeyPointer, KeyRecord, KvMeta, RevisionId } from '../../../src/kv/types.ts'
 import type { Clock, ClusterConfiguration, Logger, StateStorage, StateStore } from '../../../src/node/ports.ts'
 import { SimulatedFileSystem } from '../../../src/storage/simulated-file-system.ts'
@@ -44,6 +45,7 @@ export const INITIAL_META: KvMeta = {
   clusterVersion: 1,
   digest: { live: ZERO_HASH, history: ZERO_HASH },
   liveKeys: 0,
+  lastToken: 0,
 }
 
 export function recordDigest(record: KeyRecord): Hash64 {
@@ -51,12 +53,15 @@ export function recordDigest(record: KeyRecord): Hash64 {
   return hasher.number(record.createRevision).number(record.at.revision).number(record.version).finish()
 }
 
+export const rowDigest = (key: string, value: Uint8Array): Hash64 => new Hasher64(8).latin1(key).bytes(value).finish()
+
 /** What an entry does: a value writes, undefined deletes. */
 export type Write = readonly [key: string, value: Uint8Array | undefined]
 
 /** Writes entries as the state machine would, through pointers fetched from the store. */
 export class Writer {
   readonly #store: StateStore
+  #staged: KvMeta | undefined
 
   constructor(store: StateStore) {
     this.#store = store
@@ -65,7 +70,7 @@ export class Writer {
   /** Applies one entry. A deletion of what is not there changes nothing. */
   async entry(writes: readonly Write[]): Promise<KvMeta> {
     const keys = writes.map(([key]) => key)
-    await this.#store.prefetch({ pointers: keys, records: [] })
+    await this.#store.prefetch({ pointers: keys, records: [], ranges: [] })
     return this.entryNow(writes)
   }
 
@@ -78,20 +83,71 @@ export class Writer {
     return meta
   }
 
-  #change(meta: KvMeta, key: string, value: Uint8Array | undefined): KvMeta {
+  /** One entry that writes all in one revision, as a transaction does. */
+  async txn(writes: readonly Write[]): Promise<KvMeta> {
+    await this.#store.prefetch({ pointers: writes.map(([key]) => key), records: [], ranges: [] })
+    const before = this.#store.meta
+    let meta: KvMeta = { ...before, index: before.index + 1, term: Math.max(before.term, 1) }
+    let sub = 0
+    for (const [key, value] of writes) {
+      const after = this.#change(meta, key, value, { revision: before.revision + 1, sub })
+      if (after !== meta) sub++
+      meta = after
+    }
+    this.#store.commitEntry(meta)
+    return meta
+  }
+
+  /** One entry that writes or removes rows. */
+  rows(
+    rows: readonly (readonly [key: string, before: Uint8Array | undefined, after: Uint8Array | undefined])[],
+  ): KvMeta {
+    const { meta } = this.#store
+    let { live } = meta.digest
+    for (const [key, before, after] of rows) {
+      if (before !== undefined) live = subtractHash(live, rowDigest(key, before))
+      if (after !== undefined) live = addHash(live, rowDigest(key, after))
+      this.#store.putRow(key, after)
+    }
+    const next = { ...meta, index: meta.index + 1, digest: { ...meta.digest, live } }
+    this.#store.commitEntry(next)
+    return next
+  }
+
+  #change(
+    meta: KvMeta,
+    key: string,
+    value: Uint8Array | undefined,
+    at: RevisionId = { revision: meta.revision + 1, sub: 0 },
+  ): KvMeta {
     const found = this.#store.pointer(key)
     const isForgotten = found?.isTombstone === true && found.at.revision < meta.compactRevision
     const before = isForgotten ? undefined : found
     const isLive = before !== undefined && !before.isTombstone
     if (value === undefined && !isLive) return meta
-    const revision = meta.revision + 1
-    const change = changeOf({ revision, sub: 0 }, key, value, before)
+    const { revision } = at
+    const change = changeOf(at, key, value, before)
     this.#store.put(change)
     let live = addHash(meta.digest.live, change.pointer.digest)
     if (isLive) live = subtractHash(live, before.digest)
     const digest = { live, history: addHash(meta.digest.history, recordDigest(change.record)) }
     const liveKeys = meta.liveKeys - (isLive ? 1 : 0) + (value === undefined ? 0 : 1)
     return { ...meta, revision, digest, liveKeys }
+  }
+
+  /** Writes as a part of an entry that {@link commit} ends. */
+  async stage(writes: readonly Write[]): Promise<void> {
+    await this.#store.prefetch({ pointers: writes.map(([key]) => key), records: [], ranges: [] })
+    let meta = this.#staged ?? this.#store.meta
+    for (const [key, value] of writes) meta = this.#change(meta, key, value)
+    this.#staged = meta
+  }
+
+  commit(): KvMeta {
+    const meta = { ...(this.#staged ?? this.#store.meta), index: this.#store.meta.index + 1 }
+    this.#staged = undefined
+    this.#store.commitEntry(meta)
+    return meta
   }
 
   /** Compacts, as a command would, and starts removing history. */
@@ -108,7 +164,7 @@ function changeOf(at: RevisionId, key: string, value: Uint8Array | undefined, be
   const version = isTombstone ? 0 : isNew ? 1 : before.version + 1
   const createRevision = isNew ? at.revision : before.createRevision
   const predecessor = before === undefined ? undefined : { ...before.at, isTombstone: before.isTombstone }
-  const skips = before === undefined ? [] : [before.at, ...before.skips].slice(0, 4)
+  const skips = nextSkips(before)
   const record: KeyRecord = {
     at,
     key,
@@ -137,6 +193,7 @@ export interface Home {
 const baseOptions = (directory: string, options: Partial<OpenStateOptions>): OpenStateOptions => ({
   directory,
   recordDigest,
+  rowDigest,
   clock: realClock,
   logger: quiet,
   batchDelayMs: 5,

@@ -22,11 +22,14 @@ export const IMPORT_TABLE: Readonly<Record<string, Allowed>> = {
   lib: { inside: [], outside: ['node:zlib'] },
   api: { inside: ['lib'], outside: ['typebox'] },
   raft: { inside: ['lib'], outside: [] },
-  kv: { inside: ['lib', 'api/commands.ts', 'api/command-codec.ts', 'api/errors.ts'], outside: [] },
+  kv: {
+    inside: ['lib', 'api/commands.ts', 'api/command-codec.ts', 'api/result-codec.ts', 'api/ranges.ts', 'api/errors.ts'],
+    outside: [],
+  },
   node: { inside: ['lib', 'raft', 'kv', 'api'], outside: [] },
   storage: {
-    inside: ['lib', 'node/ports.ts', ...RAFT_DATA, 'kv/types.ts'],
-    types: ['raft/index.ts'],
+    inside: ['lib', 'node/ports.ts', ...RAFT_DATA, 'kv/types.ts', 'kv/skip-list.ts', 'api/ranges.ts'],
+    types: ['raft/index.ts', 'api/commands.ts'],
     outside: ['level', 'classic-level', 'node:fs', 'node:fs/promises', 'node:path'],
   },
   transport: {

@@ -1,0 +1,239 @@
+// What all parts of a client share: running calls and commands, counting them, and ending them. The client's face is client.ts.
+import { BATCH_MEDIA_TYPE, decodeBatchResponse, encodeBatchRequest } from '../api/batch-codec.ts'
+import type { BatchAnswer } from '../api/batch-codec.ts'
+import { checkClientCommand } from '../api/client-command.ts'
+import type { ClientCommand, CommandResult, RangeResult } from '../api/commands.ts'
+import { encodedCommandLength } from '../api/command-codec.ts'
+import { ERRORS } from '../api/errors.ts'
+import { WIRE_LIMITS } from '../api/limits.ts'
+import { DecodeError } from '../lib/bytes.ts'
+import type { Prng } from '../lib/prng.ts'
+import { expectStatus, FailedAnswer, header, unexpected } from './answers.ts'
+import type { Failure } from './answers.ts'
+import { Call } from './call.ts'
+import type { CallContext } from './call.ts'
+import { ClientError, refusal } from './client-error.ts'
+import type { Discovery } from './discovery.ts'
+import type { Endpoint } from './endpoints.ts'
+import { originOf } from './endpoint-address.ts'
+import type { Operation } from './operations.ts'
+import type { CallOptions } from './options.ts'
+import { preconditionError, refusalError } from './refusals.ts'
+import type { TransportResponse } from './transport.ts'
+import type { SessionWriter } from './session-writer.ts'
+
+/** What a command that was not refused can have answered, replays unwrapped. */
+export type Answer = Exclude<CommandResult, { kind: 'refused' | 'precondition-failed' | 'replayed' }>
+
+export interface WriteOptions extends CallOptions {
+  /** For messages: `put`. */
+  readonly name: string
+  /** A repeat has no further effect, so that it needs no session. */
+  readonly isRepeatable?: boolean
+  /** What holds things together goes ahead of the limit on calls. */
+  readonly isUrgent?: boolean
+}
+
+export interface CoreSettings {
+  readonly timeoutMs: number
+  readonly inflightMax: number
+}
+
+/** One that can be ended from outside: a watch, a lease that keeps itself alive. */
+export interface Closable {
+  close(): void
+}
+
+export class ClientCore {
+  readonly context: CallContext
+  readonly prng: Prng
+  readonly timeoutMs: number
+  readonly #inflightMax: number
+  readonly #calls = new Set<Call<unknown>>()
+  readonly #companions = new Set<Closable>()
+  /** Set once, right after construction: they need the core themselves. */
+  discovery: Discovery | undefined
+  sessions: SessionWriter | undefined
+  #isClosed = false
+
+  constructor(context: CallContext, prng: Prng, settings: CoreSettings) {
+    this.context = context
+    this.prng = prng
+    this.timeoutMs = settings.timeoutMs
+    this.#inflightMax = settings.inflightMax
+  }
+
+  /** Throws unless one more call may begin. */
+  admit(): void {
+    if (this.#isClosed)
+      throw new ClientError('CLOSED', 'the client is closed', { outcome: 'not-applied', retryable: false })
+    const inflight = this.#calls.size + (this.sessions?.pending ?? 0)
+    if (inflight < this.#inflightMax) return
+    const message = `${inflight} calls are in flight, which is this client's limit (inflightMax)`
+    throw new ClientError('OVERLOADED', message, { outcome: 'not-applied', retryable: true })
+  }
+
+  async run<T>(
+    operation: Operation<T>,
+    options: CallOptions & { readonly isUrgent?: boolean | undefined },
+    endpoint?: string,
+  ): Promise<T> {
+    const only = endpoint === undefined ? undefined : this.#endpoint(endpoint)
+    const settings = { timeoutMs: options.timeoutMs ?? this.timeoutMs, signal: options.signal, only }
+    if (options.isUrgent !== true || this.#isClosed) this.admit()
+    try {
+      return await this.track(new Call(this.context, operation, settings))
+    } finally {
+      this.discovery?.consider()
+    }
+  }
+
+  /** Runs a call that does not count as one of the caller's. */
+  async track<T>(call: Call<T>): Promise<T> {
+    this.#calls.add(call)
+    try {
+      return await call.run()
+    } finally {
+      this.#calls.delete(call)
+    }
+  }
+
+  /** Has a command executed, once, and gives its result. A refusal is thrown. */
+  async write(command: ClientCommand, options: WriteOptions): Promise<Answer> {
+    const { name, isRepeatable = false } = options
+    if (this.sessions === undefined || isRepeatable) {
+      const attempts = { count: 0 }
+      const result = await this.run(commandOperation(command, name, { isRepeatable, attempts }), options)
+      return this.#answer(result, name, attempts.count)
+    }
+    this.admit()
+    const { result, attempts } = await this.sessions.write(command, options)
+    return this.#answer(result, name, attempts)
+  }
+
+  #answer(result: CommandResult, name: string, attempts: number): Answer {
+    const first = result.kind === 'replayed' ? result.result : result
+    this.context.onRevision(first.revision)
+    if (first.kind === 'replayed') throw wrongResult(name, first)
+    if (first.kind === 'precondition-failed') throw preconditionError(name, first.currentRevision, attempts)
+    if (first.kind === 'refused') throw refusalError(name, first.reason, attempts)
+    return first
+  }
+
+  /** Something that ends with the client. Returns what takes it back. */
+  accompany(companion: Closable): () => void {
+    this.admit()
+    if (this.#companions.size >= COMPANIONS_MAX) {
+      const message = `this client has ${COMPANIONS_MAX} watches and leases already, which is its limit`
+      throw new ClientError('OVERLOADED', message, { outcome: 'not-applied', retryable: false })
+    }
+    this.#companions.add(companion)
+    return () => this.#companions.delete(companion)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const companion of this.#companions) companion.close()
+    this.sessions?.end()
+    for (const call of this.#calls) call.close()
+    await this.sessions?.leave()
+    await this.context.transport.close()
+  }
+
+  #endpoint(text: string): Endpoint {
+    const url = originOf(text)
+    const endpoint = this.context.endpoints.all.find((candidate) => candidate.url === url)
+    if (endpoint === undefined) throw refusal('BAD_PARAMETER', `${text} is not one of this client's endpoints`)
+    return endpoint
+  }
+}
+
+/** Watches, each with a connection of its own, and leases, each with its keep-alives. */
+const COMPANIONS_MAX = 1_000
+
+/** The node answered a command with the result of another: no release of ours does. What became of it nobody can tell. */
+export const wrongResult = (name: string, result: CommandResult | RangeResult): ClientError =>
+  new ClientError('UNEXPECTED_ANSWER', `${name} failed: it was answered with a result of the kind ${result.kind}`, {
+    outcome: 'unknown',
+    retryable: false,
+  })
+
+const BATCH_HEADERS = { 'content-type': BATCH_MEDIA_TYPE, accept: BATCH_MEDIA_TYPE } as const
+
+/** What all requests to the batch endpoint have in common. */
+export const BATCH_REQUEST = {
+  method: 'POST',
+  path: '/v1/batch',
+  query: [],
+  headers: BATCH_HEADERS,
+  takesTimeout: true,
+} as const
+
+/** Bytes of commands in one request, unless a single one is larger: as much as an entry of the log has. */
+export const BATCH_BYTES_MAX = 1_048_576
+
+/** One command in a request of its own. */
+function commandOperation(
+  command: ClientCommand,
+  name: string,
+  options: { isRepeatable: boolean; attempts: { count: number } },
+): Operation<CommandResult> {
+  checkCommand(command)
+  const body = encodeBatchRequest([command])
+  return {
+    ...BATCH_REQUEST,
+    name,
+    kind: options.isRepeatable ? 'repeatable' : 'write',
+    body,
+    parse: (response) => {
+      const answer = batchAnswers(response, 1)[0]!
+      if (answer.kind === 'error') throw new FailedAnswer(failureOfAnswer(answer))
+      options.attempts.count++
+      return answer.result
+    },
+    onFailure: () => void options.attempts.count++,
+  }
+}
+
+/** Refuses early what a node would refuse. Gives how long the command is. */
+export function checkCommand(command: ClientCommand): number {
+  try {
+    checkClientCommand(command)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    throw refusal('BAD_REQUEST', error.message)
+  }
+  const bytes = encodedCommandLength(command)
+  if (bytes > COMMAND_BYTES_MAX)
+    throw refusal('VALUE_TOO_LARGE', `the command has ${bytes} bytes; the limit is ${COMMAND_BYTES_MAX}`)
+  return bytes
+}
+
+/** What a request can carry, with room for what stands around a command. Only a transaction can be larger. */
+const COMMAND_BYTES_MAX = 2 * WIRE_LIMITS.valueBytesMax - 4_096
+
+/** The answers to a batch of that many commands. */
+export function batchAnswers(response: TransportResponse, count: number): BatchAnswer[] {
+  expectStatus(response, 200)
+  if (!header(response, 'content-type')?.startsWith(BATCH_MEDIA_TYPE)) throw unexpected(response, 'no batch of answers')
+  let answers: BatchAnswer[]
+  try {
+    answers = decodeBatchResponse(response.body)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    throw unexpected(response, error.message)
+  }
+  if (answers.length !== count) throw unexpected(response, `${answers.length} answers to ${count} commands`)
+  return answers
+}
+
+export const failureOfAnswer = (answer: Extract<BatchAnswer, { kind: 'error' }>): Failure => ({
+  kind: answer.code,
+  code: answer.code,
+  outcome: answer.outcome,
+  retryable: ERRORS[answer.code].isRetryable,
+  message: answer.detail,
+  status: ERRORS[answer.code].status,
+  retryAfterMs: answer.retryAfterMs,
+})

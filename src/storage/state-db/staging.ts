@@ -1,0 +1,190 @@
+// The entry that is being applied: what it reads and what it writes. Apply is synchronous, so what it reads is fetched before and
+// stays here until the commit, because the cache might let it go; what it writes is seen by the entry's later commands at once,
+// and by everyone else at its commit.
+import { singleKeyOf } from '../../api/ranges.ts'
+import { assert } from '../../lib/assert.ts'
+import type { KeyString } from '../../lib/bytes.ts'
+import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RowKey } from '../../kv/types.ts'
+import type { Cache } from './cache.ts'
+import type { KeyReader } from './key-reader.ts'
+import { isRowKey } from './keys.ts'
+import { EMPTY_OVERLAY, overlayWith } from './overlay.ts'
+import type { Overlay } from './overlay.ts'
+import type { PinnedState } from './pinned-state.ts'
+import { isWhole } from './slot.ts'
+import type { Slot } from './slot.ts'
+import type { EntryChanges, Table } from './table.ts'
+
+/** Keys of a range that are looked at between two turns of others. */
+const KEYS_PER_TURN = 512
+
+export interface StagingOptions {
+  readonly table: Table
+  readonly cache: Cache
+  readonly keys: KeyReader
+  /** Pins what was committed so far, with what is staged on top. */
+  readonly pin: (staged: Overlay) => PinnedState
+  readonly onReadEnded: () => void
+}
+
+export class Staging implements EntryChanges {
+  readonly #options: StagingOptions
+  readonly slots = new Map<KeyString, Slot>()
+  readonly rows = new Map<RowKey, Uint8Array | undefined>()
+  records: KeyRecord[] = []
+  /** What was fetched. */
+  readonly #pinned = new Map<KeyString, Slot>()
+  readonly #ranges = new Map<RangeRead, readonly KeyString[]>()
+
+  constructor(options: StagingOptions) {
+    this.#options = options
+  }
+
+  pointer(key: KeyString): KeyPointer | undefined {
+    return this.#fetched(key).pointer
+  }
+
+  latestRecord(key: KeyString): KeyRecord | undefined {
+    const slot = this.#fetched(key)
+    assert(isWhole(slot), 'apply asked for a record that was not fetched')
+    return slot.record
+  }
+
+  keysOf(read: RangeRead): readonly KeyString[] {
+    const keys = this.#ranges.get(read)
+    assert(keys !== undefined, 'apply asked for a range that was not fetched')
+    return keys
+  }
+
+  put(change: Change): void {
+    const { pointer } = change
+    const { at, value } = change.record
+    assert(
+      pointer.at.revision === at.revision && pointer.at.sub === at.sub,
+      `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`,
+    )
+    const last = this.records.at(-1)?.at
+    assert(
+      last === undefined || at.revision > last.revision || (at.revision === last.revision && at.sub > last.sub),
+      `change ${at.revision}/${at.sub} came after change ${last?.revision}/${last?.sub}`,
+    )
+    // The value is a view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
+    const record = value === undefined ? change.record : { ...change.record, value: Buffer.from(value) }
+    this.slots.set(record.key, { pointer, record })
+    this.records.push(record)
+  }
+
+  putRow(key: RowKey, value: Uint8Array | undefined): void {
+    assert(isRowKey(key), 'a row outside the keyspaces of rows')
+    this.rows.set(key, value === undefined ? undefined : Buffer.from(value))
+  }
+
+  /** The entry was committed, and the table holds what it left. */
+  clear(): void {
+    this.slots.clear()
+    this.rows.clear()
+    this.records = []
+    this.#pinned.clear()
+    this.#ranges.clear()
+  }
+
+  /** Everything wanted is in memory, and stays there. */
+  isKnown({ pointers, records, ranges }: ReadSet): boolean {
+    return (
+      pointers.every((key) => this.#hold(key, this.#inMemory(key))) &&
+      records.every((key) => this.#hold(key, this.#wholeInMemory(key))) &&
+      ranges.every((read) => this.#settleSingle(read))
+    )
+  }
+
+  async fetch({ pointers, records, ranges }: ReadSet): Promise<void> {
+    const { table, keys, onReadEnded } = this.#options
+    const mark = table.mark()
+    try {
+      // Both ask in the same breath, so one call fetches all missing pointers; a second one the records.
+      const [slots, whole] = await Promise.all([keys.slots(pointers), keys.whole(records)])
+      for (const [index, key] of pointers.entries()) this.#pin(mark, key, slots[index]!)
+      for (const [index, key] of records.entries()) this.#pin(mark, key, whole[index]!)
+    } finally {
+      table.release(mark)
+      onReadEnded()
+    }
+    for (const read of ranges) if (!this.#settleSingle(read)) await this.#fetchRange(read)
+  }
+
+  /** A range of one key needs no walk when the key is in memory. */
+  #settleSingle(read: RangeRead): boolean {
+    const key = singleKeyOf(read.range)
+    if (key === undefined) return false
+    const slot = read.wantsRecords ? this.#wholeInMemory(key) : this.#inMemory(key)
+    if (slot === undefined) return false
+    this.#hold(key, slot)
+    const isListed = read.keysMax > 0 && isLive(slot)
+    this.#ranges.set(read, isListed ? [key] : [])
+    return true
+  }
+
+  /** The entry waits for this, so nothing is staged or committed meanwhile. */
+  async #fetchRange(read: RangeRead): Promise<void> {
+    const state = this.#options.pin(overlayWith(EMPTY_OVERLAY, this.slots))
+    try {
+      const found = await this.#walk(state, read)
+      if (read.wantsRecords) await this.#attachRecords(state, found)
+      for (const [key, slot] of found) this.#pinned.set(key, slot)
+      this.#ranges.set(read, [...found.keys()])
+    } finally {
+      await state.close()
+    }
+  }
+
+  async #walk(state: PinnedState, { range, reverse, keysMax }: RangeRead): Promise<Map<KeyString, Slot>> {
+    const found = new Map<KeyString, Slot>()
+    const scan = state.scan(range, reverse)
+    try {
+      while (found.size < keysMax) {
+        const keys = await scan.next(Math.min(KEYS_PER_TURN, keysMax - found.size))
+        if (keys.length === 0) break
+        for (const { key, slot } of keys) if (isLive(slot)) found.set(key, this.#wholeInMemory(key) ?? slot)
+      }
+    } finally {
+      await scan.close()
+    }
+    return found
+  }
+
+  async #attachRecords(state: PinnedState, found: Map<KeyString, Slot>): Promise<void> {
+    const lacking = [...found].filter(([, slot]) => !isWhole(slot))
+    const places = lacking.map(([key, slot]) => ({ key, at: slot.pointer!.at, record: undefined }))
+    const records = await state.records(places)
+    for (const [nth, [key, { pointer }]] of lacking.entries()) found.set(key, { pointer, record: records[nth] })
+  }
+
+  /** What is in the cache now may be gone when apply asks: each look at the cache moves others out of it. */
+  #hold(key: KeyString, slot: Slot | undefined): boolean {
+    if (slot === undefined) return false
+    if (!this.slots.has(key)) this.#pinned.set(key, slot)
+    return true
+  }
+
+  #pin(mark: number, key: KeyString, slot: Slot): void {
+    this.#pinned.set(key, this.#options.table.findSince(mark, key) ?? slot)
+  }
+
+  #inMemory(key: KeyString): Slot | undefined {
+    const { table, cache } = this.#options
+    return this.slots.get(key) ?? table.find(key) ?? this.#pinned.get(key) ?? cache.get(key)
+  }
+
+  #wholeInMemory(key: KeyString): Slot | undefined {
+    const slot = this.#inMemory(key)
+    return slot !== undefined && isWhole(slot) ? slot : undefined
+  }
+
+  #fetched(key: KeyString): Slot {
+    const slot = this.#inMemory(key)
+    assert(slot !== undefined, 'apply asked for a key that was not fetched')
+    return slot
+  }
+}
+
+const isLive = ({ pointer }: Slot): boolean => pointer !== undefined && !pointer.isTombstone
