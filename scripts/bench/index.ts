@@ -59,7 +59,7 @@ try {
   process.exit(1)
 }
 
-const ceilingServer = spawn(execPath, ['--import', 'tsx', script('ceiling-server.ts')], {
+const ceilingServer = spawn(execPath, ['--import', 'tsx', fileURLToPath(new URL('./ceiling-server.ts', import.meta.url))], {
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 const cluster = await RealCluster.start()

@@ -8,7 +8,7 @@ import type { ClusterStatus, HealthReport, NodeStatus } from '../api/status.ts'
 import { type Deferred, deferred } from '../lib/deferred.ts'
 import type { Prng } from '../lib/prng.ts'
 import { Retention, type RetentionLimits } from '../kv/index.ts'
-import type { Boot, LogIndex, RoleChange } from '../raft/index.ts'
+import type { Boot, LogIndex, RaftConfig, RoleChange } from '../raft/index.ts'
 import type { Applied } from './applier.ts'
 import { ClusterClock } from './cluster-clock.ts'
 import { describeRole } from './cluster-view.ts'
@@ -51,6 +51,8 @@ export interface NodeOptions {
   readonly pid: number
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
+  /** Where the bounds of replication differ from LIMITS. */
+  readonly replication?: Partial<Pick<RaftConfig, 'appendBytesMax' | 'inflightMessagesMax'>>
   readonly logRetention: RetentionOptions
   readonly historyRetention: RetentionLimits
   readonly spaceReserveBytes: number
@@ -130,6 +132,7 @@ export class QuorateNode implements NodeFacade {
           // The disk keeps more than memory does; what it may forget, memory need not keep.
           memoryLogBytesMax: Math.min(LIMITS.memoryLogBytesMax, options.logRetention.retainBytes),
           uncommittedBytesMax: LIMITS.inflightBytesMax,
+          ...options.replication,
         },
         init: recovery.init,
         logRetention: options.logRetention,
@@ -189,6 +192,11 @@ export class QuorateNode implements NodeFacade {
     if (this.#closing !== undefined) return
     this.#scheduleSweep()
     void this.#register()
+  }
+
+  /** Messages of peers that had no effect, by reason. */
+  get droppedMessages(): Readonly<Record<string, number>> {
+    return this.#driver.dropped
   }
 
   vitals(): Vitals {

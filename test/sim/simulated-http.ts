@@ -76,7 +76,12 @@ export class SimulatedHttp implements Transport {
     if (request.method === 'GET') {
       const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
       const timeout = timeoutMs(parseQuery(query, ['timeout']))
-      node.read(key, { ...options, timeoutMs: timeout }, (outcome) => reply(readResponse(node, outcome)))
+      const { observer } = this.#cluster
+      const floor = observer.revisionMax
+      node.read(key, { ...options, timeoutMs: timeout }, (outcome) => {
+        if (host.isAlive && !(outcome instanceof QuorateError)) observer.onRead(member.name, floor, outcome.revision)
+        reply(readResponse(node, outcome))
+      })
       return
     }
     const parameters = parseQuery(query, ['timeout', 'cas', 'prev'])

@@ -8,9 +8,10 @@ import { HistoryRecorder } from '../linearizability/history.ts'
 import { inputOfCommand, valueText } from '../linearizability/models/quorate-types.ts'
 import type { QuorateInput, QuorateOutput } from '../linearizability/models/quorate-types.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { DirectClient } from './direct-client.ts'
+import { DirectClient, submit } from './direct-client.ts'
 import { LibraryClient } from './library-client.ts'
 import { drawMs } from './links.ts'
+import type { Member } from './member.ts'
 
 export type Request =
   | { readonly kind: 'read'; readonly key: string; readonly timeoutMs: number }
@@ -31,6 +32,7 @@ export class Workload {
   readonly history = new HistoryRecorder<QuorateInput, QuorateOutput>()
   answered = 0
   #values = 0
+  #bursts = 0
   #isStopped = false
   #idleUntilMs = 0
   readonly #cluster: SimulatedCluster
@@ -66,6 +68,32 @@ export class Workload {
     }
     attempt()
     return state
+  }
+
+  /**
+   * Writes that reach one node straight away, one turn after another, whoever leads: most of them will never be heard of. Each has
+   * a key of its own, so that the checker need not think about them.
+   */
+  burst(member: Member, count: number): void {
+    const { world } = this.#cluster
+    for (let at = 0; at < count; at++) {
+      const name = `burst${++this.#bursts}`
+      const command = this.#put(name, NO_CONDITION)
+      const request: Request = { kind: 'write', command, timeoutMs: 1_000 }
+      const caller: Caller = {
+        ask: (_request, done) => {
+          const late = world.after(1_100, () => done({ kind: 'unknown' }))
+          member.host?.input(() =>
+            submit(this.#cluster, member, request, (reply) => {
+              if (late.callback === undefined) return
+              late.callback = undefined
+              done(reply)
+            }),
+          )
+        },
+      }
+      world.after(at, () => this.#ask(name, caller, request, () => {}))
+    }
   }
 
   #caller(isLibrary: boolean): Caller {
