@@ -1,5 +1,7 @@
 // How the tests run: units in parallel, tests of whole clusters one file after another, and the exploration of the core with
-// its private fields opened. QUORATE_ZOO=id plants that bug of the zoo into the sources first (test/zoo).
+// its private fields opened. Last comes the zoo, which starts a process for each of its bugs, as many at a time as there are cores.
+// QUORATE_ZOO=id plants that bug into the sources first (test/zoo).
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 import { openPrivates } from './test/support/open-privates.ts'
 import { plantBug } from './test/zoo/plant.ts'
@@ -12,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/cluster/**', 'test/raft/exploration/**'],
+          exclude: ['test/cluster/**', 'test/raft/exploration/**', 'test/zoo/**'],
           testTimeout: 30_000,
         },
       },
@@ -31,6 +33,14 @@ export default defineConfig({
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 60_000,
+        },
+      },
+      {
+        test: {
+          name: 'zoo',
+          include: ['test/zoo/**/*.test.ts'],
+          maxConcurrency: availableParallelism(),
+          sequence: { groupOrder: 1 },
         },
       },
     ],

@@ -114,7 +114,7 @@ function summarise(totals: Totals, from: number, seconds: number): void {
   const rows: [string, string][] = [
     ['seeds', `${seeds} (${from} to ${totals.next - 1})`],
     ['failed', String(totals.failed.length)],
-    ['simulated hours', (simulatedMs / 3_600_000).toFixed(2)],
+    ['simulated hours', `${(simulatedMs / 3_600_000).toFixed(2)}, in ${(cpuSeconds / 60).toFixed(2)} CPU minutes`],
     ['events', String(events)],
     ['operations', `${operations}, ${answered} answered`],
     ['entries committed', String(entries)],

@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { unreachable } from '../../src/lib/assert.ts'
 import type { Answer, Comparison, Entry, Event, Operation, Range, Step, Store } from './operations.ts'
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
@@ -118,6 +119,8 @@ class Etcd implements Store {
         return await this.#ask('kv/compaction', { revision: String(operation.revision) }, () => ({}))
       case 'watch':
         return await this.#watch(operation)
+      default:
+        return unreachable(operation)
     }
   }
 
@@ -210,6 +213,8 @@ function request(step: Step): object {
       return { request_range: get(step) }
     case 'txn':
       return { request_txn: txn(step) }
+    default:
+      return unreachable(step)
   }
 }
 
@@ -256,14 +261,16 @@ const range = (response: RangeResponse): { entries: Entry[]; count: number; more
   more: response.more === true,
 })
 
+/** Of a page, Quorate counts what is on it, etcd what is in the range. */
+function page(response: RangeResponse): object {
+  const { entries, count, more } = range(response)
+  return more ? { entries, more } : { entries, more, count }
+}
+
 const txnResult = (response: TxnResponse): object => ({
   succeeded: response.succeeded === true,
   results: (response.responses ?? []).map((each) => {
-    // Of a page, Quorate counts what is on it, etcd what is in the range.
-    if (each.response_range !== undefined) {
-      const { entries, count, more } = range(each.response_range)
-      return { entries, more, ...(more ? {} : { count }) }
-    }
+    if (each.response_range !== undefined) return page(each.response_range)
     if (each.response_delete_range !== undefined) return deleted(each.response_delete_range)
     return each.response_txn === undefined ? {} : txnResult(each.response_txn)
   }),

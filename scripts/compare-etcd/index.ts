@@ -46,7 +46,8 @@ try {
 } finally {
   await Promise.all([etcd.close(), quorate.close()])
 }
-for (const [what, times] of [...counts].sort()) process.stdout.write(`${String(times).padStart(6)}  ${what}\n`)
+for (const [what, times] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)))
+  process.stdout.write(`${String(times).padStart(6)}  ${what}\n`)
 process.stdout.write(`${operations} operations, seed ${values.seed}: ${differences} differences\n`)
 process.exitCode = differences === 0 ? 0 : 1
 

@@ -1,4 +1,5 @@
 // A cluster of three real nodes, as a store under comparison: plain HTTP, each operation through another node.
+import { unreachable } from '../../src/lib/assert.ts'
 import { RealCluster } from '../../test/support/real-cluster.ts'
 import type { Answer, Comparison, Entry, Event, Operation, Range, Step, Store } from './operations.ts'
 
@@ -79,6 +80,8 @@ class Quorate implements Store {
         return await this.#ask('POST', '/v1/compact', JSON.stringify({ revision: operation.revision }))
       case 'watch':
         return await this.#watch(operation)
+      default:
+        return unreachable(operation)
     }
   }
 
@@ -170,14 +173,22 @@ function refusal(what: string, problem: { code: string; detail: string }): Answe
 
 function query({ from, to }: Range): string {
   const end = to ?? `${from}\0`
-  const param = (name: string, value: string): string => `${name}64=${Buffer.from(value).toString('base64url')}`
-  return `${param('from', from)}&${param('to', end)}`
+  return `from64=${base64url(from)}&to64=${base64url(end)}`
 }
+
+const base64url = (text: string): string => Buffer.from(text).toString('base64url')
 
 const jsonRange = ({ from, to }: Range): object => (to === undefined ? { key: from } : { from, to })
 
 function txn(step: Extract<Step, { op: 'txn' }>): object {
-  return { if: step.compares.map(compare), then: step.success.map(operation), else: step.failure.map(operation) }
+  const branches = [
+    ['then', step.success],
+    ['else', step.failure],
+  ] as const
+  return {
+    if: step.compares.map(compare),
+    ...Object.fromEntries(branches.map(([name, steps]) => [name, steps.map(operation)])),
+  }
 }
 
 function compare({ range, target, operator, operand }: Comparison): object {
@@ -201,6 +212,8 @@ function operation(step: Step): object {
     }
     case 'txn':
       return { txn: txn(step) }
+    default:
+      return unreachable(step)
   }
 }
 

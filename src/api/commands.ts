@@ -209,6 +209,9 @@ export interface ExpireCommand {
   readonly sessions: readonly SessionId[]
 }
 
+/** The writes of one key that a register knows. */
+export type KeyWrite = PutCommand | DeleteCommand
+
 /** What clients may ask for. */
 export type ClientCommand =
   | PutCommand

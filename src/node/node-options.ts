@@ -1,7 +1,7 @@
 // What a node is given when it is opened: who it is, how it behaves, and the world it runs in.
 import type { Prng } from '../lib/prng.ts'
 import type { RetentionLimits } from '../kv/index.ts'
-import type { Boot } from '../raft/index.ts'
+import type { Boot, RaftConfig } from '../raft/index.ts'
 import type { RetentionOptions } from './log-compaction.ts'
 import type {
   AmnesiaNote,
@@ -27,6 +27,8 @@ export interface NodeOptions {
   readonly pid: number
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
+  /** Where the bounds of replication differ from LIMITS. */
+  readonly replication?: Partial<Pick<RaftConfig, 'appendBytesMax' | 'inflightMessagesMax'>>
   readonly logRetention: RetentionOptions
   readonly historyRetention: RetentionLimits
   readonly spaceReserveBytes: number

@@ -78,6 +78,7 @@ export class QuorateNode implements facade.NodeFacade {
           // The disk keeps more than memory does; what it may forget, memory need not keep.
           memoryLogBytesMax: Math.min(LIMITS.memoryLogBytesMax, options.logRetention.retainBytes),
           uncommittedBytesMax: LIMITS.inflightBytesMax,
+          ...options.replication,
         },
         init: recovery.init,
         logRetention: options.logRetention,
@@ -120,6 +121,11 @@ export class QuorateNode implements facade.NodeFacade {
     if (this.#closing !== undefined) return
     this.#scheduleSweep()
     void this.#register()
+  }
+
+  /** Messages of peers that had no effect, by reason. */
+  get droppedMessages(): Readonly<Record<string, number>> {
+    return this.#driver.dropped
   }
 
   vitals(): facade.Vitals {

@@ -15,8 +15,8 @@ import type {
   TxnOperation,
   TxnOperationResult,
 } from '../../src/api/commands.ts'
-import { encodeResult } from '../../src/api/result-codec.ts'
 import { isInRange } from '../../src/api/ranges.ts'
+import { encodeResult } from '../../src/api/result-codec.ts'
 import { unreachable } from '../../src/lib/assert.ts'
 import { privateLeaseId } from '../../src/kv/key-commands.ts'
 import { KV_LIMITS } from '../../src/kv/limits.ts'
@@ -185,9 +185,8 @@ export class Model {
       case 'get':
         return this.#get(operation)
       case 'txn': {
-        // All compares, those of nested transactions too, see the state before the outermost one.
         if (!this.#decided.has(operation)) this.#decide(operation)
-        const succeeded = this.#decided.get(operation) === true
+        const succeeded = this.#decided.get(operation)!
         const results = (succeeded ? operation.success : operation.failure).map((inner) => this.#operation(inner))
         return { kind: 'txn', revision: this.revision, succeeded, results }
       }
@@ -196,6 +195,7 @@ export class Model {
     }
   }
 
+  /** All compares, those of nested transactions too, see the state before the outermost one. */
   #decide(txn: TxnCommand): void {
     const succeeded = txn.compares.every((compare) => this.#compare(compare))
     this.#decided.set(txn, succeeded)
@@ -386,12 +386,10 @@ export class Model {
 
   #end(id: string): number {
     const keys = [...this.live.values()].filter(({ lease }) => lease === id).map(({ key }) => key)
-    this.#inOneRevision(() => {
-      for (const key of keys.sort()) this.#change(key, undefined)
-    })
+    this.#inOneRevision(() => keys.sort().forEach((key) => this.#change(key, undefined)))
     this.state.leases = without(this.state.leases, id)
     const place = this.state.places.find(({ lease }) => lease === id)
-    if (place === undefined) return keys.length
+    if (!place) return keys.length
     const wasFirst = this.state.places.find(({ lock }) => lock === place.lock) === place
     this.state.places = this.state.places.filter((other) => other !== place)
     const next = this.state.places.find(({ lock }) => lock === place.lock)

@@ -1,6 +1,7 @@
 // All of one simulated world: time, wires, disks, members and who watches them. One seed makes one world.
 import type { MemberInfo } from '../../src/node/ports.ts'
 import { Prng } from '../../src/lib/prng.ts'
+import { Conduct } from './conduct.ts'
 import { Links } from './links.ts'
 import { Member } from './member.ts'
 import { Network } from './network.ts'
@@ -29,14 +30,36 @@ export class SimulatedCluster {
     this.links = new Links(world, prng.fork('links'), swarm.network)
     this.observer = new Observer(world, situations, infos)
     const { links, observer } = this
-    this.network = new Network({ world, links, situations, observer })
+    const conduct = new Conduct(world, infos, swarm.node.electionTimeoutMs)
+    this.network = new Network({ world, links, situations, observer, conduct })
     const { network } = this
-    const parts = { world, swarm, network, observer, situations, members: infos }
+    const parts = {
+      world,
+      swarm,
+      network,
+      observer,
+      conduct,
+      situations,
+      members: infos,
+      strikeLeader: () => this.#strikeLeader(),
+    }
     this.members = infos.map(({ name }, index) => new Member(index, { ...parts, prng: prng.fork(name) }))
   }
 
   async prepare(): Promise<void> {
     for (const member of this.members) await member.disk.prepare()
+  }
+
+  #strikeLeader(): void {
+    this.leader?.crash('kill', 500)
+  }
+
+  /** Of the latest term that anybody led in. */
+  get leader(): Member | undefined {
+    return this.members.find(({ node }) => {
+      const vitals = node?.vitals()
+      return vitals?.term === this.observer.ledTerm && vitals.leaderName === vitals.name
+    })
   }
 
   get majority(): number {

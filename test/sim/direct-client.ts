@@ -80,13 +80,16 @@ export function submit(
   }
   const { key, timeoutMs } = request
   const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined, timeoutMs } as const
-  node.read(key, options, (outcome) =>
+  const floor = cluster.observer.revisionMax
+  node.read(key, options, (outcome) => {
+    if (host.isAlive && !(outcome instanceof QuorateError))
+      cluster.observer.onRead(member.name, floor, outcome.revision)
     once(() =>
       outcome instanceof QuorateError
         ? refusal(outcome, 'not-applied')
         : { kind: 'answered', output: outputOfRead(outcome) },
-    ),
-  )
+    )
+  })
 }
 
 const refusal = ({ code }: QuorateError, outcome: 'not-applied' | 'unknown'): Reply =>

@@ -13,6 +13,9 @@ export interface HostOptions {
   readonly lateMsMax: number
 }
 
+/** Certainly longer than a timer may be late before it counts as late. */
+const LONG_STALL_MS = 100
+
 export class Host {
   readonly index: number
   readonly clock: Clock
@@ -23,6 +26,10 @@ export class Host {
   readonly #startMs: number
   #isAlive = true
   #isPaused = false
+  #pausedAtMs = 0
+  #pausedMs = 0
+  /** Inputs that waited through a long stall and have not been handled yet. */
+  #unread = 0
   #timers: (() => void)[] = []
   #inputs: (() => void)[] = []
 
@@ -48,6 +55,16 @@ export class Host {
     return this.#isPaused
   }
 
+  /** How long it has run, without the time that it stood still. */
+  get ranMs(): number {
+    return this.#world.nowMs - this.#startMs - this.#pausedMs
+  }
+
+  /** It has woken from a long stall, and what arrived meanwhile has not all been handled. */
+  get isWaking(): boolean {
+    return this.#unread > 0
+  }
+
   /** Something arrives from outside: a message, a finished operation of the disk, a request. */
   input(callback: () => void): void {
     if (!this.#isAlive) return
@@ -62,18 +79,29 @@ export class Host {
   }
 
   pause(): void {
-    if (this.#isAlive) this.#isPaused = true
+    if (!this.#isAlive || this.#isPaused) return
+    this.#isPaused = true
+    this.#pausedAtMs = this.#world.nowMs
   }
 
   /** Late timers come first and then the input, as after a long stall of a real event loop. */
   resume(): void {
     if (!this.#isPaused) return
     this.#isPaused = false
+    const stalledMs = this.#world.nowMs - this.#pausedAtMs
+    this.#pausedMs += stalledMs
     const [timers, inputs] = [this.#timers, this.#inputs]
     this.#timers = []
     this.#inputs = []
     for (const callback of timers) this.#world.after(0, () => this.#timer(callback))
-    for (const callback of inputs) this.#world.after(0, () => this.input(callback))
+    const isLong = stalledMs >= LONG_STALL_MS
+    if (isLong) this.#unread += inputs.length
+    for (const callback of inputs) {
+      this.#world.after(0, () => {
+        if (isLong) this.#unread--
+        this.input(callback)
+      })
+    }
   }
 
   get #nowMs(): number {

@@ -29,6 +29,7 @@ export class LibraryClient implements Caller {
     this.#client = new Client(
       {
         endpoints: members.map(({ name }) => `http://${name}`),
+        sessions: false,
         readFrom: prng.chance(1, 2) ? 'leader' : 'any',
       },
       { transport: new SimulatedHttp(cluster, prng.fork('http')), clock, prng: prng.fork('client') },

@@ -70,6 +70,14 @@ export class Links {
     return arrivalMs - nowMs
   }
 
+  /** How much longer than all else the answer to a forwarded write takes: it need not share a way with a state. */
+  lateAnswerMs(isLikely: boolean): number {
+    const { lateAnswerPerMille } = this.#settings
+    if (this.isQuiet || lateAnswerPerMille === 0) return 0
+    if (!this.#prng.chance(isLikely ? 500 : lateAnswerPerMille, 1_000)) return 0
+    return this.#prng.between(100, 3_000)
+  }
+
   isLost(): boolean {
     return !this.isQuiet && this.#prng.chance(this.#settings.lossPerMille, 1_000)
   }

@@ -64,9 +64,24 @@ export class LogMirror {
     return undefined
   }
 
+  /** The same when the process ended during a write: all of it may have got to the disk, or nothing. */
+  contradictionAfter(pending: LogWrite | undefined, recovered: RecoveredLog): string | undefined {
+    const before = this.contradiction(recovered)
+    if (pending === undefined) return before
+    const whole = this.copy()
+    whole.append(pending)
+    const after = whole.contradiction(recovered)
+    if (before !== undefined && after !== undefined) return before
+    // A vote or term that is new came with the entries of its write.
+    const isNew = !isSameVote(this.hardState, whole.hardState) && isSameVote(recovered.hardState, whole.hardState)
+    return isNew && after !== undefined ? `only a part of its last write survived: ${after}` : undefined
+  }
+
   recover({ hardState, tail }: RecoveredLog): void {
     this.hardState = hardState
     this.base = tail.prev
     this.terms = tail.entries.map(({ term }) => term)
   }
 }
+
+const isSameVote = (a: HardState, b: HardState): boolean => a.term === b.term && a.votedFor === b.votedFor

@@ -11,6 +11,7 @@ import { openAmnesiaNote } from '../../src/storage/amnesia-note.ts'
 import { openIncarnations } from '../../src/storage/incarnation-registry.ts'
 import { openStateStorage } from '../../src/storage/state-db/index.ts'
 import { openRaftLog } from '../../src/storage/wal/index.ts'
+import type { Conduct } from './conduct.ts'
 import { Disk, randomBytes } from './disk.ts'
 import type { CrashKind } from './disk.ts'
 import { Host } from './host.ts'
@@ -30,8 +31,11 @@ export interface MemberParts {
   readonly swarm: Swarm
   readonly network: Network
   readonly observer: Observer
+  readonly conduct: Conduct
   readonly situations: Situations
   readonly members: readonly MemberInfo[]
+  /** Kills whoever leads. */
+  strikeLeader(): void
 }
 
 /**
@@ -54,6 +58,7 @@ export class Member {
   #transport: SimulatedTransport | undefined
   #boots = 0
   #isInstalling = false
+  #isTruncating = false
 
   constructor(index: number, parts: MemberParts) {
     this.index = index
@@ -115,6 +120,7 @@ export class Member {
       logger,
     })
     this.#parts.observer.onRecovered(this.index, log.recovered)
+    this.#isTruncating = false
     const amnesia = await openAmnesiaNote(files, '/0/amnesia')
     const { id, name } = this.info
     const hello = { id, name, boot, incarnation: registry.own, url: `http://${name}`, version: '0.0.0' }
@@ -140,26 +146,51 @@ export class Member {
 
   /** What its ports tell, and to whom. */
   #watch(host: Host): Watch {
-    const { observer, situations, world, swarm, prng } = this.#parts
+    const { observer, conduct, situations, world, swarm } = this.#parts
     return {
       host,
       observer,
+      conduct,
       situations,
       world,
       name: this.name,
       tableBytesMax: swarm.node.tableBytesMax,
       onReceiving: () => {
         // The steps of an installation are few; crashes would seldom fall between them by themselves.
-        const isDoomed = swarm.process.crashEveryMs < NEVER && prng.chance(1, 6)
-        if (isDoomed) this.disk.doom(prng.between(1, 30), () => this.crash('power', prng.between(20, 1_000)))
+        if (this.#isTargeted(1, 6)) this.#doom(30)
+      },
+      onTruncating: (isTruncating) => {
+        this.#isTruncating = isTruncating
+        if (isTruncating && this.#isTargeted(1, 4)) this.#doom(3)
       },
       onInstalling: (isInstalling) => {
         this.#isInstalling = isInstalling
+        if (isInstalling && this.#isTargeted(1, 4)) this.#slowDown()
         const status = this.node?.status()
         if (isInstalling && status !== undefined && status.commitIndex > status.appliedIndex)
           situations.met('install-during-apply')
       },
     }
+  }
+
+  /** Steps that are few and short are hit on purpose: by chance, faults would seldom fall between them. */
+  #isTargeted(numerator: number, denominator: number): boolean {
+    const { swarm, prng } = this.#parts
+    return swarm.process.crashEveryMs < NEVER && prng.chance(numerator, denominator)
+  }
+
+  #doom(writesMax: number): void {
+    const { prng } = this.#parts
+    this.disk.doom(prng.between(1, writesMax), () => this.crash('power', prng.between(20, 1_000)))
+  }
+
+  /** A swap that takes long: a new leader may be elected, and the log go on, before it is over. */
+  #slowDown(): void {
+    const { prng, world } = this.#parts
+    if (this.disk.isQuiet) return
+    this.disk.slowness = 100
+    world.after(prng.between(100, 2_000), () => (this.disk.slowness = 1))
+    if (prng.chance(1, 2)) world.after(prng.between(0, 50), () => this.#parts.strikeLeader())
   }
 
   #openStates(host: Host): Promise<StateStorage> {
@@ -189,6 +220,8 @@ export class Member {
   #options(boot: number): NodeOptions {
     const { members, swarm } = this.#parts
     const { heartbeatMs, electionTimeoutMs, retainBytes, retainEntries, historyRevisions } = swarm.node
+    const { appendBytesMax, inflightMessagesMax, retainFactor } = swarm.node
+    const factor = this.index % 2 === 0 ? 1 : retainFactor
     return {
       clusterId: '00000000000000aa',
       self: this.info,
@@ -199,7 +232,8 @@ export class Member {
       pid: this.#boots,
       heartbeatMs,
       electionTimeoutMs,
-      logRetention: { retainBytes, retainEntries },
+      replication: { appendBytesMax, inflightMessagesMax },
+      logRetention: { retainBytes: factor * retainBytes, retainEntries: factor * retainEntries },
       historyRetention: { ageMs: 3_600_000, revisions: historyRevisions, bytes: 1e9 },
       spaceReserveBytes: 1_000_000,
     }
@@ -218,6 +252,7 @@ export class Member {
     situations.met(kind === 'kill' ? 'crash' : 'power-loss')
     if (observer.isAppending(this.index)) situations.met('crash-during-append')
     if (this.#isInstalling) situations.met('install-cut-short')
+    if (this.#isTruncating) situations.met('crash-during-truncation')
     world.note(kind, this.name)
     this.#end(kind)
     this.restartAtMs = world.nowMs + restartMs
@@ -229,6 +264,7 @@ export class Member {
     this.node = undefined
     this.#transport = undefined
     this.#isInstalling = false
+    this.#isTruncating = false
     this.disk.crash(kind)
     this.state = 'down'
   }

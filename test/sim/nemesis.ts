@@ -3,18 +3,23 @@
 import { present, unreachable } from '../../src/lib/assert.ts'
 import type { Prng } from '../../src/lib/prng.ts'
 import type { SimulatedCluster } from './cluster.ts'
+import { deafen, depose, joinAgain } from './depose.ts'
 import type { Member } from './member.ts'
 import { NEVER } from './swarm.ts'
+import type { Workload } from './workload.ts'
 
 type Shape = 'isolate' | 'halves' | 'bridge' | 'ring' | 'pair'
 
 export class Nemesis {
   readonly #cluster: SimulatedCluster
   readonly #prng: Prng
+  readonly #workload: Workload
   #isStopped = false
+  #isDeposing = false
 
-  constructor(cluster: SimulatedCluster, prng: Prng) {
+  constructor(cluster: SimulatedCluster, workload: Workload, prng: Prng) {
     this.#cluster = cluster
+    this.#workload = workload
     this.#prng = prng
   }
 
@@ -26,6 +31,8 @@ export class Nemesis {
     this.#every(process.crashEveryMs, () => this.#crash())
     this.#every(process.massCrashEveryMs, () => this.#massCrash())
     this.#every(process.pauseEveryMs, () => this.#pause())
+    this.#every(process.stallEveryMs, () => this.#standStill())
+    this.#every(process.deposeEveryMs, () => this.#depose())
     this.#every(process.transferEveryMs, () => this.#transfer())
     this.#every(process.wipeEveryMs, () => this.#wipe())
     this.#every(disk.stallEveryMs, () => this.#stall())
@@ -84,14 +91,41 @@ export class Nemesis {
   }
 
   #pause(): void {
-    const { world, situations, swarm } = this.#cluster
+    const { situations, swarm } = this.#cluster
+    if (this.#standsFor(this.#prng.between(10, swarm.process.pauseMsMax))) situations.met('pause')
+  }
+
+  /** As after a collection of much garbage, or a laptop's lid. */
+  #standStill(): void {
+    if (this.#standsFor(this.#prng.between(1_000, 30_000))) this.#cluster.situations.met('stall')
+  }
+
+  #standsFor(ms: number): boolean {
+    const { world } = this.#cluster
     const { host, isUp, name } = this.#victim()
-    if (!isUp || host === undefined || host.isPaused) return
-    const ms = this.#prng.between(10, swarm.process.pauseMsMax)
-    situations.met('pause')
+    if (!isUp || host === undefined || host.isPaused) return false
     world.note('pause', name, ms)
     host.pause()
     world.after(ms, () => host.resume())
+    return true
+  }
+
+  /** Sometimes the successor does not last long either. */
+  #depose(): void {
+    const { world } = this.#cluster
+    const old = this.#cluster.leader
+    if (this.#isDeposing || old === undefined) return
+    this.#isDeposing = true
+    const means = { workload: this.#workload, prng: this.#prng }
+    const rejoin = (): void => {
+      this.#isDeposing = false
+      if (!this.#isStopped) joinAgain(this.#cluster, old)
+    }
+    if (this.#prng.chance(1, 3)) return deafen(this.#cluster, means, old, rejoin)
+    depose(this.#cluster, means, old, (successor) => {
+      if (this.#prng.chance(1, 3)) successor?.crash(this.#prng.chance(1, 2) ? 'kill' : 'power', this.#restartMs())
+      world.after(this.#prng.chance(1, 2) ? 0 : this.#prng.between(0, 3_000), rejoin)
+    })
   }
 
   #transfer(): void {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { Prng } from '../../src/lib/prng.ts'
 import type { ForwardAnswer, PeerHandlers } from '../../src/node/ports.ts'
 import type { Message } from '../../src/raft/index.ts'
+import { Conduct } from './conduct.ts'
 import { Host } from './host.ts'
 import { Links } from './links.ts'
 import { Network } from './network.ts'
@@ -38,7 +39,10 @@ async function connected(onForward: PeerHandlers['onForward']): Promise<{
   const { network: settings } = drawSwarm(new Prng(1), { isCalm: true })
   const links = new Links(world, new Prng(2), settings)
   links.isQuiet = true
-  const network = new Network({ world, links, situations, observer: new Observer(world, situations, members) })
+  const observer = new Observer(world, situations, members)
+  // Nobody is elected here, so that nobody may send these messages: a world of its own hears of that.
+  const conduct = new Conduct(new World(), members, 100)
+  const network = new Network({ world, links, situations, observer, conduct })
   const ends = await Promise.all(
     members.map(async ({ id, name }, index): Promise<End> => {
       const host = new Host({ world, prng: new Prng(3), index, ratePerMille: 1_000, lateMsMax: 0 })

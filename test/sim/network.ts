@@ -2,6 +2,7 @@
 // that a connection has broken: what was under way may still arrive after its sender has given it up for lost.
 import type { PeerHello } from '../../src/node/ports.ts'
 import type { NodeId } from '../../src/raft/index.ts'
+import type { Conduct } from './conduct.ts'
 import { Connection } from './connection.ts'
 import type { Host } from './host.ts'
 import type { Links } from './links.ts'
@@ -19,6 +20,7 @@ export interface NetworkParts {
   readonly links: Links
   readonly situations: Situations
   readonly observer: Observer
+  readonly conduct: Conduct
 }
 
 export class Network {

@@ -1,6 +1,7 @@
 // The ports of a simulated node with a window in them: what passes through is told to the observer, and counted.
 import type { Logger, RaftStorage, StateStorage, StateStore } from '../../src/node/ports.ts'
 import type { Host } from './host.ts'
+import type { Conduct } from './conduct.ts'
 import type { Observer } from './observer.ts'
 import type { Situations } from './situations.ts'
 import type { World } from './world.ts'
@@ -13,16 +14,20 @@ export interface Watch {
   readonly name: string
   readonly world: World
   readonly observer: Observer
+  readonly conduct: Conduct
   readonly situations: Situations
   /** Of the table in memory; what one entry adds comes on top. */
   readonly tableBytesMax: number
   /** A state is about to stream in. */
   onReceiving(): void
+  /** A write that supersedes entries is under way; no longer. */
+  onTruncating(isTruncating: boolean): void
   /** A received state is being installed; no longer. */
   onInstalling(isInstalling: boolean): void
 }
 
-export function observedLog({ host, observer, situations }: Watch, log: RaftStorage): RaftStorage {
+export function observedLog(watch: Watch, log: RaftStorage): RaftStorage {
+  const { host, observer, situations } = watch
   const { index } = host
   return {
     get recovered() {
@@ -36,9 +41,12 @@ export function observedLog({ host, observer, situations }: Watch, log: RaftStor
     },
     releaseRecovered: () => log.releaseRecovered(),
     append: async (write) => {
-      observer.onAppending(index, write)
+      const isTruncating = observer.onAppending(index, write)
+      if (isTruncating) watch.onTruncating(true)
       await log.append(write)
-      if (host.isAlive) observer.onAppended(index, write)
+      if (!host.isAlive) return
+      if (isTruncating) watch.onTruncating(false)
+      observer.onAppended(index, write)
     },
     read: (range) => {
       situations.met('load-from-log')
@@ -53,7 +61,8 @@ export function observedLog({ host, observer, situations }: Watch, log: RaftStor
 }
 
 export function observedStates(watch: Watch, states: StateStorage): StateStorage {
-  const { host, observer } = watch
+  const { host, observer, conduct } = watch
+  conduct.onStarted(host.index)
   observeStore(watch, states.current)
   observer.onOpened(host.index, states.current.meta)
   return {
@@ -63,9 +72,18 @@ export function observedStates(watch: Watch, states: StateStorage): StateStorage
     get pendingMarker() {
       return states.pendingMarker
     },
-    receive: () => {
+    receive: async () => {
       watch.onReceiving()
-      return states.receive()
+      const receiver = await states.receive()
+      return {
+        write: (chunk) => receiver.write(chunk),
+        abort: () => receiver.abort(),
+        finish: async () => {
+          const received = await receiver.finish()
+          conduct.onReceived(host.index, received.meta.index)
+          return received
+        },
+      }
     },
     install: async (received) => {
       watch.onInstalling(true)
@@ -77,13 +95,16 @@ export function observedStates(watch: Watch, states: StateStorage): StateStorage
     },
     finishInstall: async () => {
       await states.finishInstall()
-      if (host.isAlive) watch.onInstalling(false)
+      if (!host.isAlive) return
+      watch.onInstalling(false)
+      observer.onInstallEnded(host.index)
     },
   }
 }
 
 /** The store itself is watched, not a copy of its face: apply calls it often. */
-function observeStore({ host, name, world, observer, situations, tableBytesMax }: Watch, store: StateStore): void {
+function observeStore(watch: Watch, store: StateStore): void {
+  const { host, name, world, observer, conduct, situations, tableBytesMax } = watch
   const { index } = host
   const put = store.put.bind(store)
   const commitEntry = store.commitEntry.bind(store)
@@ -94,6 +115,7 @@ function observeStore({ host, name, world, observer, situations, tableBytesMax }
   }
   store.commitEntry = (meta) => {
     commitEntry(meta)
+    conduct.onApplied(index, meta.index)
     observer.onApplied(index, meta)
     if (meta.compactRevision > compactRevision) situations.met('history-compaction')
     compactRevision = meta.compactRevision

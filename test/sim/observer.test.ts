@@ -50,6 +50,27 @@ const recovered = (hardState: HardState, entries: Entry[]): RecoveredLog => ({
   tail: { prev: { index: 0, term: 0 }, entries },
 })
 
+const append = (term: number, commitIndex: number): Message => ({
+  type: 'append-entries',
+  from: IDS[0],
+  to: IDS[1],
+  term,
+  prev: { index: 0, term: 0 },
+  entries: [],
+  commitIndex,
+  readRound: 0,
+  lastIndex: 2,
+})
+const refusal = (index: number): Message => ({
+  type: 'append-entries-response',
+  from: IDS[0],
+  to: IDS[1],
+  term: 1,
+  readRound: 0,
+  result: { kind: 'rejected', index, hint: { index: 1, term: 1 } },
+  isSpaceLow: false,
+})
+
 describe('the observer notices', () => {
   it('two leaders in one term', () => {
     const { world, observer } = observed()
@@ -77,6 +98,37 @@ describe('the observer notices', () => {
     expect(twice.world.violation).toBe(undefined)
     twice.observer.onSend(0, granted(IDS[2]))
     expect(twice.world.violation?.message).toContain('votes twice')
+  })
+
+  it('L1: an entry of an earlier term that is committed by counting its copies', () => {
+    const { world, observer, write } = observed()
+    for (const node of [0, 1]) write(node, { entries: [entry(1, 1), entry(2, 2)] })
+    observer.onSend(0, append(2, 0))
+    observer.onSend(0, append(2, 2))
+    expect(world.violation).toBe(undefined)
+    observer.onSend(0, append(3, 0))
+    observer.onSend(0, append(3, 1))
+    expect(world.violation?.message).toContain('commits entry 1 of term 1 by counting, in term 3')
+  })
+
+  it('L5: an append that is refused although its place is applied', () => {
+    const { world, observer, write } = observed()
+    for (const node of [0, 1]) write(node, { entries: [entry(1, 1)] })
+    observer.onApplied(0, meta(1, 1))
+    observer.onSend(0, refusal(2))
+    expect(world.violation).toBe(undefined)
+    observer.onSend(0, refusal(1))
+    expect(world.violation?.message).toContain('which it has applied')
+  })
+
+  it('R2: a read that sees less than somebody had reached when it began', () => {
+    const { world, observer, write } = observed()
+    for (const node of [0, 1]) write(node, { entries: [entry(1, 1)] })
+    observer.onApplied(0, meta(1, 1, { revision: 5 }))
+    observer.onRead('n2', observer.revisionMax, 5)
+    expect(world.violation).toBe(undefined)
+    observer.onRead('n2', observer.revisionMax, 4)
+    expect(world.violation?.message).toContain('answers a read from revision 4')
   })
 
   it('an entry that is taken for committed without a majority', () => {
@@ -119,6 +171,20 @@ describe('the observer notices', () => {
     expect(world.violation).toBe(undefined)
     observer.onRecovered(0, recovered(vote(3, IDS[1]), [entry(1, 3)]))
     expect(world.violation?.message).toContain('it lost entry 2')
+  })
+
+  it('L3: a half of a write that came back without the other', () => {
+    const { world, observer, write } = observed()
+    write(0, { hardState: vote(3), entries: [entry(1, 3), entry(2, 3)] })
+    const pending: LogWrite = { hardState: vote(4), entries: [entry(2, 4)], snapshot: undefined }
+    observer.onAppending(0, pending)
+    observer.onRecovered(0, recovered(vote(3), [entry(1, 3), entry(2, 3)]))
+    observer.onAppending(0, pending)
+    observer.onRecovered(0, recovered(vote(4), [entry(1, 3), entry(2, 4)]))
+    expect(world.violation).toBe(undefined)
+    observer.onAppending(0, { hardState: vote(5), entries: [entry(2, 5)], snapshot: undefined })
+    observer.onRecovered(0, recovered(vote(5), [entry(1, 3), entry(2, 4)]))
+    expect(world.violation?.message).toContain('only a part of its last write survived')
   })
 
   it('H8: a write that is applied although its caller was told that it is not', () => {

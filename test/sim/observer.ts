@@ -19,6 +19,10 @@ interface Member {
   /** The append under way. */
   pending: LogWrite | undefined
   appliedIndex: LogIndex
+  /** The last state that was installed in this life. */
+  installedIndex: LogIndex
+  /** A state is swapped, and its log does not know yet. */
+  isSwapping: boolean
 }
 
 /** An entry that some node has applied. */
@@ -42,7 +46,11 @@ export class Observer {
   /** By value: the revision that its write made. Values are unique. */
   readonly #values = new Map<string, number>()
   readonly #refused = new Map<string, string>()
+  /** By term: what its leader took over as committed when it began. */
+  readonly #inherited = new Map<Term, LogIndex>()
   #ledTerm = 0
+  #committedMax: LogIndex = 0
+  #revisionMax = 0
 
   constructor(world: World, situations: Situations, members: readonly { name: string; id: NodeId }[]) {
     this.#world = world
@@ -55,6 +63,8 @@ export class Observer {
       lost: undefined,
       pending: undefined,
       appliedIndex: 0,
+      installedIndex: 0,
+      isSwapping: false,
     }))
   }
 
@@ -62,8 +72,26 @@ export class Observer {
     return this.#applied.length
   }
 
+  /** Up to here entries are known to be committed, to whomever. */
+  get committedMax(): LogIndex {
+    return Math.max(this.#committedMax, this.#applied.length)
+  }
+
   get ledTerm(): Term {
     return this.#ledTerm
+  }
+
+  /** What a read that begins now must see at least. */
+  get revisionMax(): number {
+    return this.#revisionMax
+  }
+
+  appliedIndex(node: number): LogIndex {
+    return this.#members[node]!.appliedIndex
+  }
+
+  installedIndex(node: number): LogIndex {
+    return this.#members[node]!.installedIndex
   }
 
   isAppending(node: number): boolean {
@@ -83,13 +111,8 @@ export class Observer {
 
   onRecovered(node: number, recovered: RecoveredLog): void {
     const member = this.#members[node]!
-    const before = member.mirror.contradiction(recovered)
-    if (before !== undefined) {
-      const after = member.mirror.copy()
-      if (member.pending !== undefined) after.append(member.pending)
-      if (member.pending === undefined || after.contradiction(recovered) !== undefined)
-        this.#violate(`${member.name} restarted, and ${before}`)
-    }
+    const contradiction = member.mirror.contradictionAfter(member.pending, recovered)
+    if (contradiction !== undefined) this.#violate(`${member.name} restarted, and ${contradiction}`)
     member.mirror.recover(recovered)
     member.pending = undefined
     const { prev, entries } = recovered.tail
@@ -98,7 +121,8 @@ export class Observer {
     this.#world.note('recovered', member.name, recovered.hardState.term, index, term)
   }
 
-  onAppending(node: number, write: LogWrite): void {
+  /** True when it supersedes entries that are on disk. */
+  onAppending(node: number, write: LogWrite): boolean {
     const member = this.#members[node]!
     member.pending = write
     const { hardState } = member.mirror
@@ -110,7 +134,7 @@ export class Observer {
         this.#violate(`${member.name} changes its vote in term ${next.term}`)
     }
     const [first] = write.entries
-    if (first === undefined) return
+    if (first === undefined) return false
     const prevTerm = member.mirror.termAt(first.index - 1) ?? write.snapshot?.term
     this.#checkEntries(member, { index: first.index - 1, term: prevTerm ?? -1 }, write.entries)
     const lastKept = Math.min(first.index - 1, member.mirror.last.index)
@@ -119,15 +143,23 @@ export class Observer {
       if (applied !== undefined && applied.term === member.mirror.termAt(index))
         this.#violate(`${member.name} supersedes entry ${index} of term ${applied.term}, which is committed`)
     }
+    return lastKept < member.mirror.last.index
   }
 
   onAppended(node: number, write: LogWrite): void {
     const member = this.#members[node]!
     member.pending = undefined
+    this.#noteInstall(member, write)
     const superseded = member.mirror.append(write)
     if (superseded > 0) this.#situations.met('truncation')
     const { index, term } = member.mirror.last
     this.#world.note('appended', member.name, index, term, superseded)
+  }
+
+  #noteInstall({ mirror }: Member, { snapshot }: LogWrite): void {
+    const held = snapshot && mirror.termAt(snapshot.index)
+    if (snapshot === undefined || held === undefined) return
+    this.#situations.met(held === snapshot.term ? 'install-within-log' : 'install-over-conflict')
   }
 
   /** Log Matching: an index and a term name one entry, and all that came before it (§3.5). */
@@ -149,12 +181,16 @@ export class Observer {
   onSend(node: number, message: Message): void {
     const member = this.#members[node]!
     const { type, term } = message
-    if (type === 'append-entries') this.#checkCommitted(member, message.commitIndex)
+    if (type === 'append-entries') this.#checkCommitted(member, term, message.commitIndex)
     if (type === 'append-entries' || type === 'heartbeat') this.#checkLeader(node, term)
     if (type === 'request-vote') this.#checkCampaign(member, term)
     if (type === 'request-vote-response' && message.isGranted) this.#checkVote(member, term, message.to)
-    if (type !== 'append-entries-response' || message.result.kind !== 'accepted') return
-    this.#checkAcknowledged(member, term, message.result.matchIndex)
+    if (type !== 'append-entries-response') return
+    const { result } = message
+    if (result.kind === 'accepted') this.#checkAcknowledged(member, term, result.matchIndex)
+    // What is applied equals every leader's log; only leaders of the past are refused in any case, with an empty hint.
+    else if (!member.isSwapping && result.index > 0 && result.index <= member.appliedIndex && result.hint.index > 0)
+      this.#violate(`${member.name} refuses an append after entry ${result.index}, which it has applied`)
   }
 
   /** What a follower acknowledges is durable there, and is what the leader has. */
@@ -164,7 +200,9 @@ export class Observer {
       this.#violate(`${name} acknowledges ${matchIndex}, but only ${mirror.last.index} is durable`)
     const leader = this.#members[this.#leaders.get(term) ?? -1]?.mirror
     if (leader?.hardState.term !== term) return
-    const [own, wanted] = [mirror.termAt(matchIndex), leader.termAt(matchIndex)]
+    // Beyond what a leader has on disk, all is of its own term: it had everything else on disk when it campaigned.
+    const wanted = matchIndex > leader.last.index ? term : leader.termAt(matchIndex)
+    const own = mirror.termAt(matchIndex)
     if (own !== undefined && wanted !== undefined && own !== wanted)
       this.#violate(
         `${name} acknowledges ${matchIndex}, where it has term ${own} and the leader of ${term} has ${wanted}`,
@@ -214,10 +252,16 @@ export class Observer {
   }
 
   /** What a leader calls committed must be on the disks of a majority. */
-  #checkCommitted(leader: Member, commitIndex: LogIndex): void {
-    if (commitIndex <= this.#applied.length) return
+  #checkCommitted(leader: Member, leaderTerm: Term, commitIndex: LogIndex): void {
+    const inherited = this.#inherited.get(leaderTerm)
+    if (inherited === undefined) this.#inherited.set(leaderTerm, commitIndex)
     const term = leader.mirror.termAt(commitIndex)
-    if (term !== undefined) this.#checkQuorum({ index: commitIndex, term }, `${leader.name} calls`)
+    // By counting copies a leader commits entries of its own term only (§3.6.2).
+    if (commitIndex > (inherited ?? commitIndex) && term !== undefined && term !== leaderTerm)
+      this.#violate(`${leader.name} commits entry ${commitIndex} of term ${term} by counting, in term ${leaderTerm}`)
+    if (commitIndex > this.#applied.length && term !== undefined)
+      this.#checkQuorum({ index: commitIndex, term }, `${leader.name} calls`)
+    this.#committedMax = Math.max(this.#committedMax, commitIndex)
   }
 
   #checkQuorum(id: EntryId, who: string): void {
@@ -233,6 +277,8 @@ export class Observer {
 
   onOpened(node: number, meta: KvMeta): void {
     this.#members[node]!.appliedIndex = meta.index
+    this.#members[node]!.installedIndex = 0
+    this.#members[node]!.isSwapping = false
     this.#checkState(node, meta, 'opened')
   }
 
@@ -242,7 +288,13 @@ export class Observer {
     if (meta.index < member.appliedIndex)
       this.#violate(`${member.name} installs a state at ${meta.index}, older than its own at ${member.appliedIndex}`)
     member.appliedIndex = meta.index
+    member.installedIndex = meta.index
+    member.isSwapping = true
     this.#checkState(node, meta, 'installed')
+  }
+
+  onInstallEnded(node: number): void {
+    this.#members[node]!.isSwapping = false
   }
 
   onChange(node: number, { record }: Change): void {
@@ -281,6 +333,7 @@ export class Observer {
         return
       }
       this.#applied.push({ term, digest, ledTerm: this.#ledTerm })
+      this.#revisionMax = Math.max(this.#revisionMax, revision)
       this.#checkQuorum({ index, term }, `${name} takes`)
       return
     }
@@ -296,6 +349,12 @@ export class Observer {
     const made = this.#values.get(value)
     if (made !== revision)
       this.#violate(`a write was acknowledged with revision ${revision}, but ${made ?? 'nothing'} was applied`)
+  }
+
+  /** `floor`: the revision that some node had reached when the read began. No later read may see less (§6.4). */
+  onRead(name: string, floor: number, revision: number): void {
+    if (revision < floor)
+      this.#violate(`${name} answers a read from revision ${revision}, which began when ${floor} had been reached`)
   }
 
   onRefused(value: string, how: string): void {

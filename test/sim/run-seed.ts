@@ -5,9 +5,10 @@ import { checkHistory } from '../linearizability/checker.ts'
 import { quorateModel } from '../linearizability/models/quorate.ts'
 import { SimulatedCluster } from './cluster.ts'
 import type { Member } from './member.ts'
+import { depose } from './depose.ts'
 import { Nemesis } from './nemesis.ts'
 import type { SituationCounts } from './situations.ts'
-import { drawSwarm } from './swarm.ts'
+import { drawSwarm, NEVER } from './swarm.ts'
 import type { Swarm, SwarmChoice } from './swarm.ts'
 import { Workload } from './workload.ts'
 
@@ -47,7 +48,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const swarm = drawSwarm(prng.fork('swarm'), options)
   const cluster = new SimulatedCluster(swarm, prng.fork('cluster'))
   const workload = new Workload(cluster, prng.fork('workload'))
-  const nemesis = new Nemesis(cluster, prng.fork('nemesis'))
+  const nemesis = new Nemesis(cluster, workload, prng.fork('nemesis'))
   const { world } = cluster
   world.trace.onLine = options.onLine
   const failed = (error: unknown): void =>
@@ -82,11 +83,16 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   }
 }
 
-/** Starts what is down and may run, as an init system does. */
+/** Starts what is down and may run, as an init system does, and looks at what the nodes count. */
 function supervise(cluster: SimulatedCluster): void {
   const { world, members } = cluster
   for (const member of members) {
     if (member.state === 'down' && world.nowMs >= member.restartAtMs) member.start()
+    // Among nodes that keep the rules, none ever has reason to think that another one does not.
+    if (member.node?.droppedMessages['contradiction'] !== undefined)
+      world.violate(
+        `${member.name} was sent what contradicts what it knows to be committed, or a second leader of one term`,
+      )
   }
   world.after(SUPERVISE_MS, () => supervise(cluster))
 }
@@ -109,7 +115,9 @@ async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng
   const { world, members, links, majority, swarm } = cluster
   const able = members.filter(({ state, isWiped, disk }) => state !== 'dead' && !isWiped && !disk.isDamaged)
   const registered = able.filter((member) => member.isRegistered || member.state === 'down')
-  const core = choose(registered.length >= majority && !swarm.isRoughStart ? registered : able, majority, prng)
+  const candidates = registered.length >= majority && !swarm.isRoughStart ? registered : able
+  const contraries = (await contradict(cluster, workload, prng)).filter((member) => candidates.includes(member))
+  const core = choose(candidates, contraries, majority, prng)
   world.note('heal', core.map(({ name }) => name).join(' '))
   links.isQuiet = true
   links.mendAll()
@@ -132,15 +140,38 @@ async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng
     world.violate(`a healed majority did not converge within ${CONVERGE_WITHIN_MS} simulated ms: ${describe(cluster)}`)
 }
 
-function choose(from: readonly Member[], count: number, prng: Prng): Member[] {
-  const left = [...from]
-  const chosen: Member[] = []
+/**
+ * In some seeds the logs of two members contradict each other when the last majority is chosen: a leader that was cut off with
+ * writes under way, and its successor. Both go down, and neither has the other's entries.
+ */
+async function contradict(cluster: SimulatedCluster, workload: Workload, prng: Prng): Promise<readonly Member[]> {
+  const { world, swarm, situations, members } = cluster
+  const isWanted = prng.chance(1, 3) && swarm.process.deposeEveryMs < NEVER && !swarm.isRoughStart
+  const old = cluster.leader
+  if (!isWanted || old === undefined) return []
+  const state: { successor: Member | undefined; isOver: boolean } = { successor: undefined, isOver: false }
+  depose(cluster, { workload, prng }, old, (successor) => {
+    state.successor = successor
+    state.isOver = true
+  })
+  await world.run(PROGRESS_WITHIN_MS, () => state.isOver)
+  const { successor } = state
+  if (successor === undefined) return []
+  situations.met('divergence')
+  for (const member of members) member.crash('kill', prng.between(20, 200))
+  return [old, successor]
+}
+
+/** The wanted ones come first. */
+function choose(from: readonly Member[], wanted: readonly Member[], count: number, prng: Prng): Member[] {
+  const left = from.filter((member) => !wanted.includes(member))
+  const chosen = [...wanted]
   while (chosen.length < count && left.length > 0) {
     const at = prng.below(left.length)
     chosen.push(...left.splice(at, 1))
   }
   // Now and then more than just a majority.
-  return chosen.length === count && left.length > 0 && prng.chance(1, 2) ? [...chosen, ...left] : chosen
+  return wanted.length === 0 && left.length > 0 && prng.chance(1, 2) ? [...chosen, ...left] : chosen
 }
 
 function heal({ disk, host }: Member): void {

@@ -76,7 +76,12 @@ export class SimulatedHttp implements Transport {
     if (request.method === 'GET') {
       const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
       const timeout = timeoutMs(parseQuery(query, ['timeout']))
-      node.read(key, { ...options, timeoutMs: timeout }, (outcome) => reply(readResponse(node, outcome)))
+      const { observer } = this.#cluster
+      const floor = observer.revisionMax
+      node.read(key, { ...options, timeoutMs: timeout }, (outcome) => {
+        if (host.isAlive && !(outcome instanceof QuorateError)) observer.onRead(member.name, floor, outcome.revision)
+        reply(readResponse(node, outcome))
+      })
       return
     }
     const parameters = parseQuery(query, ['timeout', 'cas', 'prev'])
@@ -145,11 +150,11 @@ function writeResponse(
   wantsPrevious: boolean,
 ): TransportResponse {
   if (outcome instanceof QuorateError) return refuse(node, problemOf(outcome, false))
-  if (outcome.kind === 'compacted') throw new Error('a write was answered as a compaction')
   if (outcome.kind === 'precondition-failed') {
     const details = { currentRevision: outcome.currentRevision }
     return refuse(node, problem('PRECONDITION_FAILED', 'The condition does not hold.', { details }), outcome.revision)
   }
+  if (outcome.kind !== 'put' && outcome.kind !== 'deleted') throw new Error(`a write was answered as ${outcome.kind}`)
   const { previous, revision } = outcome
   const prev = wantsPrevious ? { prev: previous === undefined ? null : entryDocument(previous) } : {}
   if (outcome.kind === 'deleted') return json(node, 200, { deleted: outcome.count, revision, ...prev }, revision)

@@ -15,6 +15,9 @@ import { REDIAL_MS } from './network.ts'
 import type { Network } from './network.ts'
 import { SnapshotStream } from './snapshot-stream.ts'
 
+/** Entries that a node lacks when it is far behind. */
+const FAR = 8
+
 /** Raft messages on their way from one node to another; past it they are dropped, as a full queue does. */
 const IN_FLIGHT_MAX = 2_000
 
@@ -63,8 +66,13 @@ export class SimulatedTransport implements PeerTransport {
 
   send(messages: readonly Message[]): void {
     if (!this.host.isAlive) return
+    const { observer, conduct, world } = this.#network.parts
+    const { index, ranMs } = this.host
     for (const message of messages) {
-      this.#network.parts.observer.onSend(this.host.index, message)
+      if (message.type === 'request-pre-vote' && this.host.isWaking)
+        world.violate(`${this.name} campaigns because it stood still, before it has read what arrived meanwhile`)
+      conduct.onSend(index, message, ranMs, observer.committedMax)
+      observer.onSend(index, message)
       this.#sendOne(message)
     }
   }
@@ -83,7 +91,7 @@ export class SimulatedTransport implements PeerTransport {
   }
 
   #fly(connection: Connection, message: Message): void {
-    const { world, links, situations } = this.#network.parts
+    const { world, links, situations, conduct } = this.#network.parts
     const { to } = message
     const peer = connection.other(this)
     const number = ++this.#sent
@@ -96,6 +104,7 @@ export class SimulatedTransport implements PeerTransport {
         if (number < (this.#latest.get(to) ?? 0)) situations.met('message-overtaken')
         else this.#latest.set(to, number)
         world.note(message.type, this.name, peer.name, message.term, weightOf(message))
+        conduct.onDelivered(peer.host.index, message, peer.host.ranMs)
         peer.handlers.onMessage(message)
       })
     })
@@ -118,7 +127,7 @@ export class SimulatedTransport implements PeerTransport {
   }
 
   forward(to: NodeId, number: number, commands: Uint8Array, done: (answer: ForwardAnswer) => void): void {
-    const { situations } = this.#network.parts
+    const { situations, links, world, observer } = this.#network.parts
     const connection = this.#network.connection(this, to)
     if (connection === undefined) return queueMicrotask(() => done({ kind: 'unsent' }))
     situations.met('forward')
@@ -130,9 +139,19 @@ export class SimulatedTransport implements PeerTransport {
     questions.add(lost)
     this.reliably(connection, 'forward', (peer) => {
       peer.handlers.onForward(this.self, number, commands, (answer) => {
-        peer.reliably(connection, `forward-${answer.kind}`, () => {
-          if (questions.delete(lost)) done(answer)
-        })
+        const arrive = (): void => {
+          if (!questions.delete(lost)) return
+          const isCovered = answer.kind === 'proposed' && answer.id.index <= observer.installedIndex(this.host.index)
+          if (isCovered) situations.met('answer-across-install')
+          done(answer)
+        }
+        // A node that is far behind is about to be sent a state, which its answers may cross.
+        const isBehind = answer.kind === 'proposed' && answer.id.index > observer.appliedIndex(this.host.index) + FAR
+        const lateMs = links.lateAnswerMs(isBehind)
+        const leave = (): void => peer.reliably(connection, `forward-${answer.kind}`, arrive)
+        if (lateMs === 0) return leave()
+        situations.met('late-answer')
+        world.after(lateMs, leave)
       })
     })
   }

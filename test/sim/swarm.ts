@@ -20,12 +20,18 @@ export interface Swarm {
     readonly partitionEveryMs: number
     readonly clogEveryMs: number
     readonly allowsOneWay: boolean
+    /** Of 1,000 answers to forwarded writes, those that take seconds. */
+    readonly lateAnswerPerMille: number
   }
   readonly process: {
     readonly crashEveryMs: number
     readonly restartMsMax: number
     readonly pauseEveryMs: number
     readonly pauseMsMax: number
+    /** A process stands still for 1 to 30 seconds. */
+    readonly stallEveryMs: number
+    /** A leader is cut off with writes under way, until another one leads. */
+    readonly deposeEveryMs: number
     readonly massCrashEveryMs: number
     readonly transferEveryMs: number
     readonly wipeEveryMs: number
@@ -46,8 +52,13 @@ export interface Swarm {
   readonly node: {
     readonly heartbeatMs: number
     readonly electionTimeoutMs: number
+    /** Entries of one append message, and of one write to the log; a larger single one goes alone. */
+    readonly appendBytesMax: number
+    readonly inflightMessagesMax: number
     readonly retainEntries: number
     readonly retainBytes: number
+    /** Every other member keeps so many times as much of its log. */
+    readonly retainFactor: number
     readonly segmentBytes: number
     readonly historyRevisions: number
     readonly batchBytes: number
@@ -113,12 +124,15 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       partitionEveryMs: sometimes(60, 1_500, 10_000),
       clogEveryMs: sometimes(40, 1_000, 8_000),
       allowsOneWay: prng.chance(1, 2),
+      lateAnswerPerMille: rate(50, 300),
     },
     process: {
       crashEveryMs: sometimes(75, 1_500, 12_000),
       restartMsMax: prng.pick([500, 2_000, 8_000]),
       pauseEveryMs: sometimes(50, 1_000, 8_000),
       pauseMsMax: prng.pick([50, 300, 1_000, 4_000]),
+      stallEveryMs: sometimes(25, 8_000, 40_000),
+      deposeEveryMs: sometimes(70, 2_000, 8_000),
       massCrashEveryMs: sometimes(30, 8_000, 30_000),
       transferEveryMs: sometimes(40, 1_000, 8_000),
       wipeEveryMs: sometimes(20, 5_000, 30_000),
@@ -137,8 +151,11 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
     node: {
       heartbeatMs: prng.pick([50, 50, 100]),
       electionTimeoutMs,
-      retainEntries: prng.pick([4, 16, 64, 1_000]),
-      retainBytes: prng.pick([1_000, 4_000, 16_000, 100_000]),
+      appendBytesMax: prng.pick([1, 300, 2_000, 1_048_576]),
+      inflightMessagesMax: prng.pick([1, 4, 64, 512]),
+      retainEntries: prng.pick([4, 4, 4, 16, 64, 1_000]),
+      retainBytes: prng.pick([1_000, 1_000, 4_000, 16_000, 100_000]),
+      retainFactor: prng.pick([1, 10, 100]),
       segmentBytes: prng.pick([8, 16, 32, 64]) * 1_024,
       historyRevisions: prng.pick([10, 50, 300, 100_000]),
       batchBytes: prng.pick([256, 2_000, 20_000]),
@@ -150,7 +167,7 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       thinkMsMean: prng.pick([20, 80, 300]),
       timeoutMsMin: prng.pick([20, 200, 1_000]),
       timeoutMsMax: prng.pick([1_000, 3_000, 5_000]),
-      valueBytesMax: prng.pick([0, 20, 200, 2_000]),
+      valueBytesMax: prng.pick([0, 0, 20, 20, 200, 200, 2_000, 6_000]),
       readPercent: prng.pick([10, 40, 70]),
       conditionPercent: prng.pick([0, 20, 60]),
       deletePercent: prng.pick([0, 10, 30]),

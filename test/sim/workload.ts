@@ -1,6 +1,6 @@
 // What clients do: puts, conditional puts, deletes and reads of a few keys, with values that occur once only. Each operation and
 // what became of it goes into the history that the checker reads in the end. Clients give up, die, and lose their connections.
-import type { ClientCommand, Condition } from '../../src/api/commands.ts'
+import type { Condition, KeyWrite } from '../../src/api/commands.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
 import { present } from '../../src/lib/assert.ts'
 import type { Prng } from '../../src/lib/prng.ts'
@@ -8,13 +8,14 @@ import { HistoryRecorder } from '../linearizability/history.ts'
 import { inputOfCommand, valueText } from '../linearizability/models/quorate-types.ts'
 import type { QuorateInput, QuorateOutput } from '../linearizability/models/quorate-types.ts'
 import type { SimulatedCluster } from './cluster.ts'
-import { DirectClient } from './direct-client.ts'
+import { DirectClient, submit } from './direct-client.ts'
 import { LibraryClient } from './library-client.ts'
 import { drawMs } from './links.ts'
+import type { Member } from './member.ts'
 
 export type Request =
   | { readonly kind: 'read'; readonly key: string; readonly timeoutMs: number }
-  | { readonly kind: 'write'; readonly command: ClientCommand; readonly timeoutMs: number }
+  | { readonly kind: 'write'; readonly command: KeyWrite; readonly timeoutMs: number }
 
 /** What a client learns of a request. */
 export type Reply =
@@ -31,6 +32,7 @@ export class Workload {
   readonly history = new HistoryRecorder<QuorateInput, QuorateOutput>()
   answered = 0
   #values = 0
+  #bursts = 0
   #isStopped = false
   #idleUntilMs = 0
   readonly #cluster: SimulatedCluster
@@ -66,6 +68,32 @@ export class Workload {
     }
     attempt()
     return state
+  }
+
+  /**
+   * Writes that reach one node straight away, one turn after another, whoever leads: most of them will never be heard of. Each has
+   * a key of its own, so that the checker need not think about them.
+   */
+  burst(member: Member, count: number): void {
+    const { world } = this.#cluster
+    for (let at = 0; at < count; at++) {
+      const name = `burst${++this.#bursts}`
+      const command = this.#put(name, NO_CONDITION)
+      const request: Request = { kind: 'write', command, timeoutMs: 1_000 }
+      const caller: Caller = {
+        ask: (_request, done) => {
+          const late = world.after(1_100, () => done({ kind: 'unknown' }))
+          member.host?.input(() =>
+            submit(this.#cluster, member, request, (reply) => {
+              if (late.callback === undefined) return
+              late.callback = undefined
+              done(reply)
+            }),
+          )
+        },
+      }
+      world.after(at, () => this.#ask(name, caller, request, () => {}))
+    }
   }
 
   #caller(isLibrary: boolean): Caller {
@@ -175,7 +203,7 @@ export class Workload {
     return { kind: 'revision', revision: isAbsent ? 0 : (this.#revisions.get(key) ?? 0) }
   }
 
-  #put(key: string, condition: Condition): ClientCommand {
+  #put(key: string, condition: Condition): KeyWrite {
     const { valueBytesMax } = this.#cluster.swarm.load
     const padding = this.#prng.chance(1, 8) ? valueBytesMax : Math.floor(valueBytesMax / 8)
     const value = Buffer.from(`v${++this.#values}${'.'.repeat(padding)}`)

@@ -4,9 +4,18 @@ import type { CommandResult } from '../../src/api/commands.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { Prng } from '../../src/lib/prng.ts'
+import { hashToHex } from '../../src/lib/hash.ts'
 import { recordShare, rowShare } from '../../src/kv/digest.ts'
 import { initialMeta } from '../../src/kv/index.ts'
-import type { Clock, IncarnationRegistry, Logger, MemberInfo, PeerTransport } from '../../src/node/ports.ts'
+import type {
+  Clock,
+  IncarnationRegistry,
+  Logger,
+  MemberInfo,
+  PeerTransport,
+  RaftStorage,
+  StateStorage,
+} from '../../src/node/ports.ts'
 import { QuorateNode } from '../../src/node/quorate-node.ts'
 import { openAmnesiaNote } from '../../src/storage/amnesia-note.ts'
 import { createIncarnations, openIncarnations } from '../../src/storage/incarnation-registry.ts'
@@ -15,6 +24,7 @@ import type { Fault, Survival } from '../../src/storage/simulated-file-system.ts
 import { MemoryStore, openStateStorage } from '../../src/storage/state-db/index.ts'
 import { openRaftLog } from '../../src/storage/wal/index.ts'
 import type { MemoryNetwork } from '../../src/transport/memory-network.ts'
+import { LogMirror } from '../sim/log-mirror.ts'
 
 const nothing = (): void => {}
 const quiet: Logger = { debug: nothing, info: nothing, warn: nothing, error: nothing }
@@ -59,6 +69,7 @@ class LifeClock implements Clock {
 interface Life {
   readonly clock: LifeClock
   readonly transport: PeerTransport
+  readonly states: StateStorage
   readonly node: QuorateNode
 }
 
@@ -77,6 +88,8 @@ export class Machine {
   failure: Error | undefined
   /** States taken over from a leader. */
   installs = 0
+  /** Entries of the log that others superseded. */
+  superseded = 0
   readonly #logger: Logger = {
     ...quiet,
     info: (_, message) => {
@@ -96,6 +109,15 @@ export class Machine {
 
   get node(): QuorateNode | undefined {
     return this.isOff ? undefined : this.#life?.node
+  }
+
+  /** What the state is after the last entry that was applied to it. */
+  get state(): { readonly index: number; readonly digest: string } | undefined {
+    const meta = this.isOff ? undefined : this.#life?.states.current.meta
+    if (meta === undefined) return undefined
+    const { live, history } = meta.digest
+    const parts = [meta.revision, meta.compactRevision, meta.liveKeys, hashToHex(live), hashToHex(history)]
+    return { index: meta.index, digest: parts.join('/') }
   }
 
   /** Starts the node on what the disk holds. Rejects when the node refuses, or when the power goes off meanwhile. */
@@ -127,7 +149,7 @@ export class Machine {
       {
         clock,
         prng: prng.fork('node'),
-        log,
+        log: this.#watched(log),
         states,
         transport,
         registry,
@@ -137,7 +159,7 @@ export class Machine {
       },
     )
     void node.failed.then((error) => (this.failure = this.isOff ? undefined : error))
-    this.#life = { clock, transport, node }
+    this.#life = { clock, transport, states, node }
     await node.start()
   }
 
@@ -177,10 +199,25 @@ export class Machine {
     return { states, log }
   }
 
-  /** The power goes off, if it is not, and comes back: the disk has kept what `survival` says of what was not synced. */
-  async restart(survival: Survival): Promise<void> {
+  /** Counts what is truncated. */
+  #watched(log: RaftStorage): RaftStorage {
+    const mirror = new LogMirror()
+    mirror.recover(log.recovered)
+    const append = log.append.bind(log)
+    log.append = async (write) => {
+      await append(write)
+      this.superseded += mirror.append(write)
+    }
+    return log
+  }
+
+  /**
+   * The power goes off, if it is not, and comes back: the disk has kept what `survival` says of what was not synced. After so many
+   * more operations it goes off again.
+   */
+  async restart(survival: Survival, operations = Infinity): Promise<void> {
     this.#cut()
-    this.powerOffAt = Infinity
+    this.powerOffAt = this.operations + operations
     this.isOff = false
     this.failure = undefined
     this.#disk = this.#disk.crash(survival, { fault: () => this.#fault() })

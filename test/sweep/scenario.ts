@@ -116,6 +116,14 @@ export class Scenario {
     }
   }
 
+  /** The power comes back, and goes off again after so many operations of the recovery. False when that many did not happen. */
+  async crashAgain(machine: Machine, survival: Survival, operations: number): Promise<boolean> {
+    this.#watched = machine
+    await this.settled(machine.restart(survival, operations), machine)
+    await this.until(() => machine.isOff, 100)
+    return machine.isOff
+  }
+
   /** The power comes back. The node must start, the cluster must lead and write, and every promise must hold. */
   async recoverAndCheck(machine: Machine, survival: Survival): Promise<void> {
     this.#watched = undefined
@@ -129,11 +137,18 @@ export class Scenario {
     for (const { node, name } of this.machines) {
       for (const key of this.#outcomes.keys()) await this.#checkKey(node!, name, key)
     }
-    const applied = this.machines.map(({ node }) => node!.status())
-    assert(
-      applied.every(({ revision }) => revision === applied[0]!.revision),
-      `revisions differ: ${applied.map(({ name, revision }) => `${name} ${revision}`).join(', ')}`,
-    )
+    await this.#checkStates()
+  }
+
+  /** Replicas that have applied the same entries hold the same. */
+  async #checkStates(): Promise<void> {
+    const states = (): string[] =>
+      this.machines.map(({ state }) => (state === undefined ? 'none' : String(state.index)))
+    const isLevel = await this.until(() => new Set(states()).size === 1)
+    assert(isLevel, `the members do not reach the same entry: ${states().join(', ')}`)
+    const digests = this.machines.map(({ name, state }) => `${name} ${state?.digest}`)
+    const isEqual = new Set(this.machines.map(({ state }) => state?.digest)).size === 1
+    assert(isEqual, `the states after entry ${states()[0]} differ: ${digests.join(', ')}`)
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 // The crash sweep: for every durable step of a few fixed lives, the power goes off right there; the disk keeps all, nothing, a random
-// part or a torn end of what was not synced; the node starts again and every promise to a client is checked.
+// part or a torn end of what was not synced; the node starts again and every promise to a client is checked. For a sample of them
+// the power goes off once more while the node recovers.
 // SWEEP_STRIDE=n takes only every n-th operation, SWEEP_AT=n only that one; SEED=s other random parts.
 import { env } from 'node:process'
 import { describe, expect, test } from 'vitest'
@@ -13,6 +14,8 @@ interface Life {
   readonly size: number
   /** A state must have come from a leader meanwhile, or the life has missed its point. */
   readonly isInstalling?: boolean
+  /** Entries of the victim must have been superseded meanwhile. */
+  readonly isTruncating?: boolean
   /** Returns early when the power goes off: each step does nothing then. */
   readonly live: (scenario: Scenario, victim: Machine) => Promise<void>
 }
@@ -51,6 +54,7 @@ const LIVES: readonly Life[] = [
     name: 'a leader cut off with entries of its own: truncation, then a state from the new leader',
     size: 3,
     isInstalling: true,
+    isTruncating: true,
     async live(scenario, victim) {
       await startAll(scenario)
       await scenario.write(scenario.leader, 2)
@@ -87,14 +91,24 @@ const SURVIVALS: readonly [string, (at: number) => Survival, isBatchKept: boolea
 /** The first leader is the first to start; the victim of the third life is that one. */
 const victimOf = (scenario: Scenario): Machine => scenario.machine(scenario.machines.length === 1 ? 'n1' : 'n2')
 
-async function crashAt(life: Life, at: number, survival: Survival, isBatchKept: boolean): Promise<boolean> {
+interface Crash {
+  readonly at: number
+  readonly survival: Survival
+  readonly isBatchKept: boolean
+  /** Another one, after so many operations of the recovery. */
+  readonly again?: number
+}
+
+/** Whether every crash that was asked for came about. */
+async function crash(life: Life, { at, survival, isBatchKept, again }: Crash): Promise<boolean> {
   const scenario = new Scenario(life.size)
   const victim = victimOf(scenario)
   victim.powerOffAt = at
   victim.isBatchKept = isBatchKept
   scenario.haltWhenOff(victim)
   await life.live(scenario, victim)
-  const hasCrashed = victim.isOff
+  let hasCrashed = victim.isOff
+  if (again !== undefined) hasCrashed = (await scenario.crashAgain(victim, survival, again)) && hasCrashed
   await scenario.recoverAndCheck(victim, survival)
   await scenario.close()
   return hasCrashed
@@ -104,11 +118,30 @@ async function operationsOf(life: Life): Promise<number> {
   const scenario = new Scenario(life.size)
   const victim = victimOf(scenario)
   await life.live(scenario, victim)
-  const { operations, installs } = victim
+  const { operations, installs, superseded } = victim
   await scenario.recoverAndCheck(victim, { keep: 'none' })
   await scenario.close()
   if (life.isInstalling === true) expect(installs).toBeGreaterThan(0)
+  if (life.isTruncating === true) expect(superseded).toBeGreaterThan(0)
   return operations
+}
+
+/** Of so many operations, one is followed by a second crash. */
+const AGAIN_EVERY = 5
+/** A recovery takes about so many operations. */
+const RECOVERY_OPERATIONS = 25
+
+/** The crashes at one operation. */
+function crashesAt(at: number): [string, Crash][] {
+  const crashes = SURVIVALS.map(([kept, survival, isBatchKept]): [string, Crash] => [
+    `${kept} kept`,
+    { at, survival: survival(at), isBatchKept },
+  ])
+  if (at % AGAIN_EVERY !== 0) return crashes
+  const prng = new Prng(`${seed}/${at}/again`)
+  const again = prng.between(1, RECOVERY_OPERATIONS)
+  const twice: Crash = { at, survival: { keep: 'random', prng }, isBatchKept: prng.chance(1, 2), again }
+  return [...crashes, [`a random part kept, and again ${again} operations later`, twice]]
 }
 
 describe('D2, S2, A1: a crash at any operation keeps every promise', () => {
@@ -117,19 +150,19 @@ describe('D2, S2, A1: a crash at any operation keeps every promise', () => {
     async (_, life) => {
       const operations = await operationsOf(life)
       expect(operations).toBeGreaterThan(40)
-      const stride = Number(env['SWEEP_STRIDE'] ?? 1)
       const only = env['SWEEP_AT']
-      for (let at = 1; at <= operations; at += stride) {
-        if (only !== undefined) at = Number(only)
-        for (const [kept, survival, isBatchKept] of SURVIVALS) {
+      const stride = only === undefined ? Number(env['SWEEP_STRIDE'] ?? 1) : Infinity
+      let twice = 0
+      for (let at = Number(only ?? 1); at <= operations; at += stride) {
+        for (const [what, how] of crashesAt(at)) {
           try {
-            await crashAt(life, at, survival(at), isBatchKept)
+            if ((await crash(life, how)) && how.again !== undefined) twice++
           } catch (error) {
-            throw new Error(`SEED=${seed} SWEEP_AT=${at}, ${kept} kept: ${(error as Error).message}`, { cause: error })
+            throw new Error(`SEED=${seed} SWEEP_AT=${at}, ${what}: ${(error as Error).message}`, { cause: error })
           }
         }
-        if (only !== undefined) break
       }
+      if (stride === 1) expect(twice).toBeGreaterThan(operations / AGAIN_EVERY / 3)
     },
     600_000,
   )

@@ -18,14 +18,17 @@ const context = (number: number, extra: Partial<HandshakeContext> = {}): Handsha
   ...extra,
 })
 
-/** Lets both talk until one is done with the other; `tamper` may change what passes. */
-function talk(tamper: (frame: OutgoingFrame, number: number) => OutgoingFrame): (HandshakeOutcome | undefined)[] {
+/** Lets both talk until one is done with the other; `tamper` may change what passes, `extra` who is called. */
+function talk(
+  tamper: (frame: OutgoingFrame, number: number) => OutgoingFrame,
+  extra: Partial<HandshakeContext> = {},
+): (HandshakeOutcome | undefined)[] {
   const toCallee: OutgoingFrame[] = []
   const toCaller: OutgoingFrame[] = []
   const caller = new CallerHandshake(context(1), { id: idOf(2), name: 'n2', peer: '' }, 'raft', (frame) =>
     toCallee.push(frame),
   )
-  const callee = new CalleeHandshake(context(2), (frame) => toCaller.push(frame))
+  const callee = new CalleeHandshake(context(2, extra), (frame) => toCaller.push(frame))
   const outcomes: (HandshakeOutcome | undefined)[] = [undefined, undefined]
   let passed = 0
   const pass = (frame: OutgoingFrame, end: CallerHandshake | CalleeHandshake, at: number): void => {
@@ -46,6 +49,11 @@ describe('without sockets', () => {
       { kind: 'accepted', peer: helloOf(2), channel: 'raft', version: 1 },
       { kind: 'accepted', peer: helloOf(1), channel: 'raft', version: 1 },
     ])
+  })
+
+  test('D11: a node of another cluster is refused, and told why', () => {
+    const outcomes = talk((frame) => frame, { clusterId: '00000000000000c2' })
+    for (const outcome of outcomes) expect(outcome).toMatchObject({ kind: 'refused', code: 'cluster-id' })
   })
 
   test('every changed byte of the first four messages is noticed by one of them', () => {

@@ -1,4 +1,4 @@
-// What a seeded bug is: a known mistake as small search-and-replace patches of the sources, and the suites that must notice it.
+// What a seeded bug is: a known mistake as small search-and-replace patches of the sources, and who must notice it.
 
 export interface Patch {
   /** From the project's root. */
@@ -16,6 +16,10 @@ export interface Bug {
   readonly patches: readonly Patch[]
   /** Each of them must fail. The first is the fastest, and the one that CI runs. */
   readonly suites: readonly string[]
+  /** Only tests with this in their names run in the first suite: the others take long, and have nothing to do with the bug. */
+  readonly narrowedTo?: string
+  /** Why no seed of the simulation can show it: what it breaks is not part of that world. */
+  readonly beyondSimulation?: string
 }
 
 /** A trap that nothing can fall into yet. */

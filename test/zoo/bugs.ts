@@ -10,7 +10,6 @@ export const WAITING: readonly Waiting[] = [
   { id: 'M1', what: 'a change before the leader has committed in its term', waitsFor: 'membership changes' },
   { id: 'M2', what: 'two changes in flight', waitsFor: 'membership changes' },
   { id: 'M5', what: 'a leader counts itself after its removal', waitsFor: 'membership changes' },
-  { id: 'N1', what: 'a tick after a stall counts before the sockets are read', waitsFor: 'a suite that stalls a node' },
   { id: 'R6', what: 'a lease is trusted after a pause', waitsFor: 'lease reads, which are decided against' },
   { id: 'A2', what: 'a repeated write applies twice', waitsFor: 'sessions' },
   { id: 'A3', what: 'sessions are missing in a snapshot', waitsFor: 'sessions' },

@@ -30,10 +30,10 @@ export interface LevelDbOptions {
 }
 
 export const LEVELDB_DEFAULTS: LevelDbOptions = {
-  writeBufferSize: 32 * MiB,
+  writeBufferSize: 24 * MiB,
   cacheSize: 16 * MiB,
   maxOpenFiles: 64,
-  maxFileSize: 2 * MiB,
+  maxFileSize: 1 * MiB,
   blockSize: 4 * KiB,
 }
 

@@ -1,7 +1,6 @@
 // What clients ask of one key of Quorate and what they are answered, as the Quorate model reads it. And how to make that from
 // the commands and answers of a node.
-import type { ClientCommand, CommandResult, Condition, KeyEntry } from '../../../src/api/commands.ts'
-import { unreachable } from '../../../src/lib/assert.ts'
+import type { CommandResult, Condition, KeyEntry, KeyWrite } from '../../../src/api/commands.ts'
 import { Hasher64, hashToHex } from '../../../src/lib/hash.ts'
 import type { ReadAnswer } from '../../../src/node/facade.ts'
 
@@ -56,29 +55,23 @@ export type QuorateOutput =
       readonly revision: number | undefined
     }
 
-export function inputOfCommand(command: ClientCommand): QuorateInput {
+export function inputOfCommand(command: KeyWrite): QuorateInput {
   const { key, condition } = command
   if (command.op === 'delete') return { op: 'delete', key, condition }
   return { op: 'put', key, value: valueText(command.value), contentType: command.contentType, condition }
 }
 
 export function outputOfResult(result: CommandResult, wantsPrevious: boolean): QuorateOutput {
-  switch (result.kind) {
-    case 'put': {
-      const { revision, isCreated } = result
-      return { kind: 'put', revision, isCreated, ...previousOf(result.previous, wantsPrevious) }
-    }
-    case 'deleted': {
-      const { revision, count } = result
-      return { kind: 'deleted', revision, count, ...previousOf(result.previous, wantsPrevious) }
-    }
-    case 'precondition-failed':
-      return result
-    case 'compacted':
-      throw new RangeError('compaction is not an operation of the key-value model')
-    default:
-      return unreachable(result)
+  if (result.kind === 'put') {
+    const { revision, isCreated } = result
+    return { kind: 'put', revision, isCreated, ...previousOf(result.previous, wantsPrevious) }
   }
+  if (result.kind === 'deleted') {
+    const { revision, count } = result
+    return { kind: 'deleted', revision, count, ...previousOf(result.previous, wantsPrevious) }
+  }
+  if (result.kind === 'precondition-failed') return result
+  throw new RangeError(`${result.kind} answers no operation of the key-value model`)
 }
 
 const previousOf = (previous: KeyEntry | undefined, isWanted: boolean): { previous?: QuorateEntry | null } =>

@@ -43,6 +43,7 @@ export const NODE_BUGS: readonly Bug[] = [
     isStarred: true,
     patches: [src('kv/digest.ts', 'hasher.number(1).bytes(record.value)', 'hasher.number(record.value.length)')],
     suites: ['test/kv/digest.test.ts'],
+    beyondSimulation: 'it blinds a check, and breaks no replica',
   },
   {
     id: 'D11',
@@ -60,7 +61,21 @@ export const NODE_BUGS: readonly Bug[] = [
         '',
       ),
     ],
-    suites: ['test/transport/handshake.test.ts'],
+    suites: ['test/transport/handshake-machines.test.ts'],
+    beyondSimulation: 'its members all belong to one cluster',
+  },
+  {
+    id: 'D8b',
+    what: 'nobody looks whether the disk is nearly full',
+    patches: [src('node/space-guard.ts', "freeBytes >= this.#reserveBytes ? 'enough'", "freeBytes >= 0 ? 'enough'")],
+    suites: ['test/node/lifecycle.test.ts'],
+  },
+  {
+    id: 'N1',
+    what: 'a tick after a stall counts before the sockets are read',
+    isStarred: true,
+    patches: [src('node/node-driver.ts', 'clock.soon(() => this.#tick())', 'this.#tick()')],
+    suites: ['test/node/stall.test.ts'],
   },
   {
     id: 'N6',
@@ -74,6 +89,7 @@ export const NODE_BUGS: readonly Bug[] = [
     isStarred: true,
     patches: [src('client/key-path.ts', '[A-Za-z0-9_~-]+(?:\\.[A-Za-z0-9_~-]+)*`', '[A-Za-z0-9_~.-]+`')],
     suites: ['test/client/key-path.test.ts'],
+    beyondSimulation: 'its requests do not pass a URL parser',
   },
   {
     id: 'H2',
@@ -86,6 +102,7 @@ export const NODE_BUGS: readonly Bug[] = [
       ),
     ],
     suites: ['test/http/target.test.ts'],
+    beyondSimulation: 'its requests do not pass a URL parser',
   },
   {
     id: 'H8a',

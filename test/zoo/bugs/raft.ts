@@ -91,6 +91,7 @@ const ELECTIONS: readonly Bug[] = [
       ),
     ],
     suites: [EXPLORATION],
+    narrowedTo: 'two campaigns from nothing',
   },
   {
     id: 'E6',
@@ -98,6 +99,18 @@ const ELECTIONS: readonly Bug[] = [
     isStarred: true,
     patches: [core('quorum.ts', 'Math.floor(count / 2) + 1', 'Math.ceil(count / 2)')],
     suites: ['test/raft/quorum.test.ts'],
+  },
+  {
+    id: 'E7',
+    what: 'a leader does not step down for a higher term in an answer',
+    patches: [
+      core(
+        'terms.ts',
+        "    case 'heartbeat-response':\n    case 'request-vote-response':\n    case 'install-snapshot':\n    case 'request-snapshot':",
+        "    case 'heartbeat-response':\n      return dropped('stale-term')\n    case 'request-vote-response':\n    case 'install-snapshot':\n    case 'request-snapshot':",
+      ),
+    ],
+    suites: [ELECTION],
   },
   {
     id: 'E11',
@@ -123,6 +136,7 @@ const LOG: readonly Bug[] = [
     isStarred: true,
     patches: [core('acknowledgements.ts', ' && core.log.termAt(index) === core.term) core', ') core')],
     suites: [EXPLORATION],
+    narrowedTo: 'figure 8',
   },
   {
     id: 'L2',
@@ -243,6 +257,7 @@ const LOG: readonly Bug[] = [
       ),
     ],
     suites: ['test/raft/quorum.test.ts', RANDOM],
+    beyondSimulation: 'its clusters have no learners',
   },
   {
     id: 'M4',
@@ -250,6 +265,7 @@ const LOG: readonly Bug[] = [
     isStarred: true,
     patches: [core('durability.ts', '  core.confState = snapshot.confState\n', '')],
     suites: [REPLICATION],
+    beyondSimulation: 'the configuration of its clusters never changes',
   },
 ]
 
@@ -306,11 +322,25 @@ const READ: readonly Bug[] = [
 
 const SNAPSHOTS: readonly Bug[] = [
   {
+    id: 'S1b',
+    what: "the term of a snapshot's last entry is forgotten",
+    isStarred: true,
+    patches: [
+      core(
+        'log.ts',
+        'this.#base = { term: state.term, index: state.index }',
+        'this.#base = { term: 0, index: state.index }',
+      ),
+    ],
+    suites: [REPLICATION],
+  },
+  {
     id: 'S3',
     what: 'a snapshot older than the commit index is installed',
     isStarred: true,
     patches: [core('following.ts', 'snapshot.index <= log.commitIndex || isHeld', 'isHeld')],
     suites: [EXPLORATION],
+    narrowedTo: 'the same snapshot again and again',
   },
   {
     id: 'S4',

@@ -27,7 +27,7 @@ export const STORAGE_BUGS: readonly Bug[] = [
         '      hardState: { term: 0, votedFor: undefined, commitIndex: 0 },\n      marker',
       ),
     ],
-    suites: [CRASH],
+    suites: [CRASH, SWEEP],
   },
   {
     id: 'L3',
@@ -58,6 +58,7 @@ export const STORAGE_BUGS: readonly Bug[] = [
     isStarred: true,
     patches: [wal('raft-log.ts', 'if (this.#failure !== undefined) return Promise.reject(this.#failure)\n', '')],
     suites: ['test/storage/wal/disk-use.test.ts'],
+    beyondSimulation: 'the driver stops at the first failure, and never asks again',
   },
   {
     id: 'D4',
@@ -102,9 +103,10 @@ export const STORAGE_BUGS: readonly Bug[] = [
       ),
     ],
     suites: ['test/storage/state-db/corruption.test.ts'],
+    beyondSimulation: 'its database never damages a value',
   },
   {
-    id: 'D8',
+    id: 'D8a',
     what: 'a full disk is ignored by the log',
     isStarred: true,
     patches: [
@@ -138,7 +140,7 @@ export const STORAGE_BUGS: readonly Bug[] = [
     suites: ['test/storage/state-db/state-db.test.ts', SWEEP],
   },
   {
-    id: 'S1',
+    id: 'S1a',
     what: 'a received state is believed without counting it',
     isStarred: true,
     patches: [
@@ -150,6 +152,7 @@ export const STORAGE_BUGS: readonly Bug[] = [
       ),
     ],
     suites: [SNAPSHOT],
+    narrowedTo: 'do not add up to the digest',
   },
   {
     id: 'S2a',
