@@ -30,8 +30,22 @@ const { values } = parseArgs({
     seeds: { type: 'string', default: '500' },
     seconds: { type: 'string', default: '60' },
     jobs: { type: 'string', default: String(availableParallelism()) },
+    help: { type: 'boolean', default: false },
   },
 })
+
+if (values.help) {
+  stdout.write(`npm run zoo -- [--starred] [--quick] [--only L1,L2] [--jobs N] [--simulate [--runs 3] [--seeds 500] [--seconds 60] [--no-suites]]
+
+Plants each bug of the zoo, runs the suites that must notice it, and prints the table. Exits with 1 when a bug survives.
+  --starred     only those that the tests hunt too
+  --quick       by the first, fastest suite of each alone
+  --only IDS    only these
+  --simulate    hunts by simulation besides: separate runs, and the limits of each in seeds and CPU seconds
+  --no-suites   by simulation alone
+`)
+  exit(0)
+}
 
 function number(name: 'runs' | 'seeds' | 'seconds' | 'jobs'): number {
   const value = Number(values[name])

@@ -147,8 +147,8 @@ export const STORAGE_BUGS: readonly Bug[] = [
       state('snapshot-receiver.ts', 'if (difference !== undefined) throw', 'if (difference === "") throw'),
       state(
         'snapshot-receiver.ts',
-        'if (found.keys !== stored.meta.liveKeys || !equalHash(found.live, stored.meta.digest.live)) {',
-        'if (found.keys < 0) {',
+        'if (keys !== stored.meta.liveKeys || !equalHash(live, stored.meta.digest.live)) {',
+        'if (keys < 0) {',
       ),
     ],
     suites: [SNAPSHOT],
