@@ -9,6 +9,8 @@ import { unreachable } from '../../src/lib/assert.ts'
 import type { Answer, Comparison, Entry, Event, Operation, Range, Step, Store } from './operations.ts'
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64')
+const SILENCE_MS = 150
+
 const text = (encoded: string | undefined): string => Buffer.from(encoded ?? '', 'base64').toString()
 
 /** What etcd's JSON says; numbers are strings, and zero values are left out. */
@@ -149,7 +151,10 @@ class Etcd implements Store {
     return { revision: this.#revision, keys: (response.keys ?? []).map(text).sort() }
   }
 
-  /** The events from a revision up to the present; the stream is ended by a progress request's worth of silence. */
+  /**
+   * The events from a revision up to the present. etcd's gauge of watchers that are behind says when it has sent them all; what
+   * is then still on its way comes before a short silence.
+   */
   async #watch(operation: Extract<Operation, { op: 'watch' }>): Promise<Answer> {
     const { range: watched, revision, prev } = operation
     const abort = new AbortController()
@@ -158,7 +163,12 @@ class Etcd implements Store {
     const answer = await fetch(`${this.#url}/v3/watch`, { method: 'POST', body, signal: abort.signal })
     const events: Event[] = []
     let rest = ''
-    const silence = setTimeout(() => abort.abort(), 150)
+    let silence: NodeJS.Timeout | undefined
+    const listenForSilence = async (): Promise<void> => {
+      await this.#allSent(abort.signal)
+      silence = setTimeout(() => abort.abort(), SILENCE_MS)
+    }
+    const listening = listenForSilence()
     try {
       for await (const chunk of answer.body!) {
         rest += Buffer.from(chunk).toString()
@@ -167,16 +177,27 @@ class Etcd implements Store {
           rest = rest.slice(end + 1)
           if (Number(result?.compact_revision ?? 0) > 0) return { error: 'compacted' }
           for (const event of result?.events ?? []) events.push(eventOf(event))
-          silence.refresh()
+          silence?.refresh()
         }
       }
     } catch (error) {
       if (!abort.signal.aborted) throw error
     } finally {
-      clearTimeout(silence)
       abort.abort()
+      await listening
+      clearTimeout(silence)
     }
     return { revision: this.#revision, events }
+  }
+
+  async #allSent(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const metrics = await (await fetch(`${this.#url}/metrics`)).text()
+      const behind = /^etcd_debugging_mvcc_slow_watcher_total (\S+)$/m.exec(metrics)?.[1]
+      if (behind === undefined) throw new Error('etcd: no gauge of watchers that are behind')
+      if (Number(behind) === 0) return
+      await pause(10)
+    }
   }
 }
 

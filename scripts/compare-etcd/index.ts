@@ -2,7 +2,7 @@
 // revisions, versions, entries, results of transactions, events. `npm run compare-etcd -- --operations 500 --seed 1`.
 import { isDeepStrictEqual, parseArgs } from 'node:util'
 import { Draw } from './operations.ts'
-import type { Answer, Operation } from './operations.ts'
+import type { Answer, Event, Operation } from './operations.ts'
 import { startEtcd } from './etcd.ts'
 import { startQuorate } from './quorate.ts'
 
@@ -30,6 +30,7 @@ const draw = new Draw(Number(values.seed))
 const [etcd, quorate] = await Promise.all([startEtcd(port, port + 1), startQuorate()])
 const counts = new Map<string, number>()
 let differences = 0
+let known = 0
 try {
   let revision = 1
   let compacted = 0
@@ -39,7 +40,10 @@ try {
     const ours = await quorate.perform(operation)
     const isRefused = 'error' in theirs
     count(`${operation.op}${isRefused ? `: ${theirs.error}` : ''}`)
-    if (!isDeepStrictEqual(theirs, ours)) report(operation, theirs, ours)
+    if (!isDeepStrictEqual(theirs, ours)) {
+      if (isDeepStrictEqual(theirs, withoutDeletesAt(compacted, operation, ours))) known++
+      else report(operation, theirs, ours)
+    }
     if (!isRefused) revision = theirs.revision
     if (operation.op === 'compact' && !isRefused) compacted = operation.revision
   }
@@ -48,11 +52,18 @@ try {
 }
 for (const [what, times] of [...counts].sort(([a], [b]) => (a < b ? -1 : 1)))
   process.stdout.write(`${String(times).padStart(6)}  ${what}\n`)
-process.stdout.write(`${operations} operations, seed ${values.seed}: ${differences} differences\n`)
+process.stdout.write(`${operations} operations, seed ${values.seed}: ${differences} differences, ${known} known\n`)
 process.exitCode = differences === 0 ? 0 : 1
 
 function count(what: string): void {
   counts.set(what, (counts.get(what) ?? 0) + 1)
+}
+
+/** Older releases of etcd leave the deletes of the compacted revision itself out of a watch that begins there (README.md). */
+function withoutDeletesAt(compacted: number, operation: Operation, answer: Answer): Answer {
+  if (operation.op !== 'watch' || 'error' in answer || answer.events === undefined) return answer
+  const isKept = ({ kind, entry }: Event): boolean => kind === 'put' || entry.modRevision !== compacted
+  return { ...answer, events: answer.events.filter(isKept) }
 }
 
 function report(operation: Operation, theirs: Answer, ours: Answer): void {

@@ -18,6 +18,8 @@ export const WIRE_LIMITS = {
   txnDepthMax: 8,
   /** Commands of one batch: each has an answer of its own in one response. */
   batchCommandsMax: 1_000,
+  /** Values that a batch may ask for where no session bounds its results: all of them wait in memory for the last answer. */
+  batchValuesMax: 64,
   /** Entries of one page of a listing, and of one read in a transaction. */
   pageEntriesMax: 1_000,
   pageEntriesDefault: 100,

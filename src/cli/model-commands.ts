@@ -58,7 +58,9 @@ Examples:
   lease=$(quorate lease grant 30s)
   quorate put services/web/1 10.0.0.7:80 --lease $lease
   quorate lease keep-alive $lease                  before the 30s are over
-  quorate lease revoke $lease                      its keys go at once`
+  quorate lease revoke $lease                      its keys go at once
+
+Exit codes: 0 done, 3 there is no such lease, 5 nobody could take it, 6 the outcome is unknown.`
 
 const LOCK_HELP = `
 Waits in line, runs COMMAND while the lock is held, and exits as it did. COMMAND finds the token in QUORATE_LOCK_TOKEN
@@ -72,17 +74,23 @@ Examples:
 Exit codes: those of COMMAND; else 1 others hold it or it was lost, 5 nobody could answer.`
 
 const ELECT_HELP = `
-Waits to be elected, then leads while COMMAND runs, or until Ctrl-C. --observe tells who leads, now and after each change.
+Waits to be elected, then leads while COMMAND runs, or until Ctrl-C. COMMAND finds the token in QUORATE_LEADER_TOKEN; it is
+told to stop (SIGTERM) when it leads no more. --observe tells who leads, now and after each change.
 
 Examples:
   quorate elect scheduler --value "$(hostname)" -- ./scheduler
-  quorate elect scheduler --observe`
+  quorate elect scheduler --observe
+
+Exit codes: those of COMMAND; else 1 others lead or leadership was lost, 5 nobody could answer.`
 
 const COMPACT_HELP = `
 Reads and watches below REVISION are refused from then on. Nodes forget old history by themselves; this is for more.
 
 Example:
-  quorate compact 120000`
+  quorate compact 120000
+
+Exit codes: 0 done, 1 that is compacted already, 2 the store has not reached that revision, 5 nobody could take it,
+6 the outcome is unknown.`
 
 export function registerModelCommands(program: Command, io: DataIo): void {
   registerAdd(program, io)

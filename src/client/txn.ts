@@ -39,6 +39,10 @@ export class Txn<Then extends Steps = readonly [], Else extends Steps = readonly
 
   /** All of them must hold. Without any, `then` is what happens. */
   if(...compares: readonly Compare[]): Txn<Then, Else> {
+    for (const compare of compares as readonly unknown[]) {
+      const isMade = typeof compare === 'object' && compare !== null && 'operand' in compare
+      if (!isMade) throw refusal('BAD_REQUEST', 'a comparison is made by when(key), such as when(key).exists')
+    }
     return new Txn(this.#core, [...this.#compares, ...compares], this.#then, this.#else)
   }
 
@@ -48,10 +52,12 @@ export class Txn<Then extends Steps = readonly [], Else extends Steps = readonly
     for (const step of steps as readonly unknown[]) {
       if (typeof step === 'function') throw refusal('BAD_REQUEST', 'a transaction runs with commit(), which is missing')
     }
+    checkSteps(steps)
     return new Txn(this.#core, this.#compares, steps, this.#else)
   }
 
   else<const S extends Steps>(...steps: S): Txn<Then, S> {
+    checkSteps(steps)
     return new Txn(this.#core, this.#compares, this.#then, steps)
   }
 
@@ -88,6 +94,13 @@ export class Txn<Then extends Steps = readonly [], Else extends Steps = readonly
     }
     const read = steps.map((step, at) => step.read(results[at]!))
     return { succeeded, revision, results: read } as TxnOutcome<Then, Else>
+  }
+}
+
+function checkSteps(steps: readonly unknown[]): void {
+  for (const step of steps) {
+    const isMade = typeof step === 'object' && step !== null && 'operation' in step
+    if (!isMade) throw refusal('BAD_REQUEST', 'an operation is made by op, such as op.put(key, value), or by nested()')
   }
 }
 

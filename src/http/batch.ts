@@ -5,6 +5,8 @@ import { BATCH_MEDIA_TYPE, decodeBatchRequest, encodeBatchResponse } from '../ap
 import type { BatchAnswer } from '../api/batch-codec.ts'
 import type { ClientCommand, CommandResult } from '../api/commands.ts'
 import { QuorateError } from '../api/errors.ts'
+import { WIRE_LIMITS } from '../api/limits.ts'
+import { valueReadsOf } from '../api/value-reads.ts'
 import { DecodeError } from '../lib/bytes.ts'
 import { afterBody, refuseConditions } from './commands.ts'
 import type { HttpContext } from './context.ts'
@@ -35,12 +37,27 @@ export function batchRoute(context: HttpContext): Handler {
 }
 
 function decode(body: Uint8Array): ClientCommand[] {
+  let commands: ClientCommand[]
   try {
-    return decodeBatchRequest(body)
+    commands = decodeBatchRequest(body)
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     throw new QuorateError('BAD_REQUEST', `The batch is refused: ${error.message}.`)
   }
+  checkValues(commands)
+  return commands
+}
+
+/** What a session remembers is small; other results may be as large as values are, and they are answered together. */
+function checkValues(commands: readonly ClientCommand[]): void {
+  const { batchValuesMax } = WIRE_LIMITS
+  let values = 0
+  for (const command of commands) if (!('once' in command)) values += valueReadsOf(command)
+  if (commands.length > 1 && values > batchValuesMax)
+    throw new QuorateError(
+      'BAD_REQUEST',
+      `The batch asks for up to ${values} values; without a session at most ${batchValuesMax} are allowed.`,
+    )
 }
 
 /** Proposed in the order of the batch; answered together, once the last one is known. */

@@ -2,7 +2,7 @@
 import type { ClientCommand } from '../api/commands.ts'
 import { QuorateError } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
-import type { LeaseInfo } from '../node/facade.ts'
+import type { LeaseSummary } from '../node/facade.ts'
 import { afterBody, hasBody, propose, refuseConditions, unexpected, withJson } from './commands.ts'
 import type { HttpContext } from './context.ts'
 import { look } from './inspection.ts'
@@ -32,18 +32,19 @@ export function leaseRoutes(context: HttpContext): LeaseRoutes {
       const id = leaseOf(target)
       return (facts) => {
         const lease = facts.lease(id)
-        return lease === undefined ? NOT_FOUND : { ...summary(lease), ...namedKeys('keys', lease.keys) }
+        if (lease === undefined) return NOT_FOUND
+        return { ...summary({ ...lease, keyCount: lease.keys.length }), ...namedKeys('keys', lease.keys) }
       }
     }),
     list: look(context, () => (facts) => ({ leases: facts.leases().map(summary) })),
   }
 }
 
-const summary = ({ lease, ttlMs, remainingMs, keys }: LeaseInfo): object => ({
+const summary = ({ lease, ttlMs, remainingMs, keyCount }: LeaseSummary): object => ({
   id: lease,
   ttlMs,
   remainingMs,
-  keyCount: keys.length,
+  keyCount,
 })
 
 function grant(context: HttpContext): Handler {

@@ -130,6 +130,7 @@ function acquire(
   timeoutMs: number,
 ): void {
   const { socket } = request.raw
+  if (socket.destroyed) return
   const abandon = (): void => waiting?.abandon()
   socket.on('close', abandon)
   if (command.waitMs > 0) allowIdle(request, command.waitMs)

@@ -60,11 +60,11 @@ class LongPoll {
     const { waitMs, options } = this.#wait
     const from = (entry === undefined ? after : Math.max(after, revision)) + 1
     this.#through = entry === undefined ? Math.min(after, revision) : revision
-    const timer = setTimeout(() => this.#giveUp(), waitMs)
     const stay = streams.join(this.#request, {
       onGone: () => this.#stop(),
       onDrain: () => this.#giveUp(),
     })
+    const timer = setTimeout(() => this.#giveUp(), waitMs)
     this.#leave = () => {
       clearTimeout(timer)
       stay.leave()

@@ -25,7 +25,7 @@ export const REFUSALS: Readonly<Record<RefusalReason, RefusalRow>> = {
   'range-too-large': row('RANGE_TOO_LARGE', 'The command touches more keys than one may; split the range.'),
   fenced: row('PRECONDITION_FAILED', 'The token of the fence does not hold its lock any more.'),
   'token-not-found': row('NOT_FOUND', 'No place in the queue has this token: it was released, or its lease expired.'),
-  locked: row('LOCKED', 'Others hold the lock, and it did not become free in the time given.'),
+  locked: row('LOCKED', 'Others are first in the queue, and their turn did not end in the time given.'),
   'queue-full': row('OVERLOADED', 'As many wait for this lock as can.'),
   'session-gone': row(
     'SESSION_EXPIRED',

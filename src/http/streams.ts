@@ -43,7 +43,9 @@ export class Streams {
       onGone()
     }
     this.#enders.add(onDrain)
-    socket.on('close', gone)
+    // A client that went away while something was looked up has closed already, and is not heard to close again.
+    if (socket.destroyed) queueMicrotask(gone)
+    else socket.on('close', gone)
     return { leave }
   }
 

@@ -1,5 +1,6 @@
 // What expires, ordered by when: a binary heap with one place for each thing. Extending a life, which is what nearly always
-// happens, touches nothing here; the place is put right when it comes to the top. Never replicated, so its shape may differ.
+// happens, touches nothing here; the place is put right when it comes to the top. Nor does an early end: places of what is gone
+// are swept out together, once they are most of the heap. Never replicated, so its shape may differ.
 
 export interface Expiring {
   readonly id: string
@@ -14,14 +15,25 @@ interface Place<T> {
   readonly item: T
 }
 
+/** A heap below this size is not worth a sweep. */
+const SWEPT_FROM = 1_024
+
 export class ExpiryQueue<T extends Expiring> {
-  readonly #heap: Place<T>[] = []
+  #heap: Place<T>[] = []
+  /** At this size it is swept: twice what the last sweep left, so that sweeping costs each place a constant. */
+  #sweepAt = SWEPT_FROM
+
+  /** Places held, of what is gone too. */
+  get size(): number {
+    return this.#heap.length
+  }
 
   /** To be called whenever the item is new, is back, or its `expiresAtMs` was set. */
   track(item: T): void {
     if (item.queuedAtMs !== undefined && item.queuedAtMs <= item.expiresAtMs) return
     item.queuedAtMs = item.expiresAtMs
     this.#push({ atMs: item.expiresAtMs, item })
+    if (this.#heap.length >= this.#sweepAt) this.#sweep()
   }
 
   /** When the first is due, or undefined when nothing expires. */
@@ -46,6 +58,19 @@ export class ExpiryQueue<T extends Expiring> {
       if (!take(place.item)) break
     }
     for (const place of taken) this.#push(place)
+  }
+
+  /** What lives for years and ends at once would stay here for years. */
+  #sweep(): void {
+    const places = this.#heap
+    this.#heap = []
+    for (const place of places) {
+      const { item, atMs } = place
+      if (item.queuedAtMs !== atMs) continue
+      if (item.isGone) item.queuedAtMs = undefined
+      else this.#push(place)
+    }
+    this.#sweepAt = Math.max(SWEPT_FROM, 2 * this.#heap.length)
   }
 
   #push(place: Place<T>): void {

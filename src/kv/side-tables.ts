@@ -136,7 +136,10 @@ const leaseState = ({ id, ttlMs, expiresAtMs, keys }: Lease): LeaseState => ({
   lease: id,
   ttlMs,
   expiresAtMs,
-  keys: [...keys].sort(),
+  keyCount: keys.size,
+  get keys() {
+    return [...keys].sort()
+  },
 })
 
 const placeState = ({ token, lease, owner, value }: Place): LockPlaceState => ({ token, lease: lease.id, owner, value })

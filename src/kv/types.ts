@@ -146,7 +146,8 @@ export interface LeaseState {
   readonly ttlMs: number
   /** Cluster time. */
   readonly expiresAtMs: number
-  /** In byte order. */
+  readonly keyCount: number
+  /** In byte order. Sorted each time they are asked for: there may be tens of thousands. */
   readonly keys: readonly KeyString[]
 }
 

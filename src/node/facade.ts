@@ -108,12 +108,20 @@ export interface WatchHandle {
   cancel(): void
 }
 
-export interface LeaseInfo {
+interface LeaseTimes {
   readonly lease: LeaseId
   readonly ttlMs: number
   /** Until it expires if nothing keeps it alive, as far as this node knows; never below 0. */
   readonly remainingMs: number
+}
+
+export interface LeaseInfo extends LeaseTimes {
   readonly keys: readonly KeyString[]
+}
+
+/** What is said of a lease among many: all of their keys together could be a million. */
+export interface LeaseSummary extends LeaseTimes {
+  readonly keyCount: number
 }
 
 export interface LockPlace {
@@ -130,7 +138,7 @@ export interface LockInfo {
 
 /** Answers about leases and locks, of this node's state. */
 export interface SideFacts {
-  leases(): readonly LeaseInfo[]
+  leases(): readonly LeaseSummary[]
   lease(id: LeaseId): LeaseInfo | undefined
   lock(kind: LockKind, name: KeyString): LockInfo
 }

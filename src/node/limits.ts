@@ -7,6 +7,8 @@ const MiB = 1024 * KiB
 export const LIMITS = {
   /** An entry is closed once its commands reach this; a larger single command goes alone. */
   batchBytesMax: 1 * MiB,
+  /** Values that the commands of an entry may make apply read, as well: all of them are in memory until the entry is done. */
+  batchValueReadsMax: 64,
   /** One command, encoded: with its overhead it must fit into one frame between nodes. */
   commandBytesMax: 3 * MiB,
   /** Commands proposed or forwarded here and not yet answered; past it OVERLOADED. */

@@ -140,6 +140,7 @@ export class Locks {
     // Other commands of the same entry, or a repeat of an old one, may have moved the queue since.
     if (this.#isHolder(waiter)) return this.#answerHeld(waiter)
     if (place.isHeld) return this.#answer(waiter, outcome)
+    if (!this.#isQueued(waiter)) return this.#answer(waiter, lostPlace(outcome as CommandResult, this.#port.revision))
     if (this.#isClosed) return this.#leave(waiter, shuttingDown())
     waiter.stage = 'waiting'
     this.#audience(waiter.command.kind, waiter.command.name).waiters.add(waiter)
@@ -147,9 +148,14 @@ export class Locks {
     waiter.timer = this.#clock.after(patienceMs, () => this.#leave(waiter, undefined))
   }
 
-  /** Gives the place back, then answers: with the error, or that the lock was not to be had in time. */
+  /**
+   * Gives the place back, then answers: with the error, or that the lock was not to be had in time. A place that can be asked for
+   * again is kept when its caller goes: another node may have told the repeat by now that it holds the lock.
+   */
   #leave(waiter: Waiter, error: QuorateError | undefined): void {
     if (waiter.stage === 'leaving' || waiter.stage === 'done') return
+    if (error !== undefined && waiter.command.once !== undefined)
+      return this.#answer(waiter, new QuorateError(error.code, STILL_QUEUED, { outcome: 'unknown' }))
     waiter.stage = 'leaving'
     this.#unlist(waiter)
     const { kind, name } = waiter.command
@@ -187,6 +193,10 @@ export class Locks {
 
   #isHolder({ command, token }: Waiter): boolean {
     return this.#port.side.lock(command.kind, command.name).holder?.token === token
+  }
+
+  #isQueued({ command, token }: Waiter): boolean {
+    return this.#port.side.lock(command.kind, command.name).queue.some((place) => place.token === token)
   }
 
   #answerHeld(waiter: Waiter): void {
@@ -242,6 +252,12 @@ function placeOf(result: CommandResult): Place | undefined {
 function withHeld(result: CommandResult, revision: number): CommandResult {
   if (result.kind === 'replayed') return { ...result, revision, result: withHeld(result.result, revision) }
   return result.kind === 'lock' ? { ...result, revision, isHeld: true } : result
+}
+
+/** The place was given back, or has expired, since it was first asked for: to wait for it would be in vain. */
+function lostPlace(result: CommandResult, revision: number): CommandResult {
+  const refused: CommandResult = { kind: 'refused', revision, reason: 'locked' }
+  return result.kind === 'replayed' ? { ...result, result: refused } : refused
 }
 
 function isSame(a: LockPlace | undefined, b: LockPlace | undefined): boolean {

@@ -2,6 +2,7 @@
 import { decodeClientCommands } from '../api/command-codec.ts'
 import type { ClientCommand } from '../api/commands.ts'
 import type { QuorateError } from '../api/errors.ts'
+import { valueReadsOf } from '../api/value-reads.ts'
 import type { ControlPlane } from './control.ts'
 import type { NodeDriver } from './node-driver.ts'
 import type { ForwardAnswer, IncarnationRegistry, PeerHandlers } from './ports.ts'
@@ -55,7 +56,8 @@ function forwardHandler({ driver, proposer, refusal }: PeerHandlerParts): PeerHa
       const error = refusal(command)
       if (error !== undefined) return answer(refuse(error.code, error.message))
     }
-    proposer.add({ member: from.id, boot: from.boot, number }, body, answer)
+    const valueReads = commands.reduce((reads, command) => reads + valueReadsOf(command), 0)
+    proposer.add({ member: from.id, boot: from.boot, number }, body, answer, valueReads)
   }
 }
 

@@ -1,5 +1,6 @@
 // The leader's side of batching: groups of commands, its own and forwarded ones, that arrive in one turn become one entry.
-// Closed at the end of the turn, or once it holds LIMITS.batchBytesMax; a group is never split between entries.
+// Closed at the end of the turn, or once it holds LIMITS.batchBytesMax or makes apply read LIMITS.batchValueReadsMax values; a
+// group is never split between entries.
 import { encodeEntry } from '../api/command-codec.ts'
 import type { GroupTag } from '../api/commands.ts'
 import type { ProposeOutcome } from '../raft/index.ts'
@@ -9,6 +10,7 @@ import type { Clock, ForwardAnswer } from './ports.ts'
 interface WaitingGroup {
   readonly tag: GroupTag
   readonly body: Uint8Array
+  readonly valueReads: number
   readonly answer: (answer: ForwardAnswer) => void
 }
 
@@ -32,9 +34,9 @@ export class Proposer {
     this.#port = port
   }
 
-  /** Adds a group to this turn's entry. The body has been validated. */
-  add(tag: GroupTag, body: Uint8Array, answer: (answer: ForwardAnswer) => void): void {
-    this.#groups.push({ tag, body, answer })
+  /** Adds a group to this turn's entry. The body has been validated; `valueReads` says how many values it makes apply read. */
+  add(tag: GroupTag, body: Uint8Array, answer: (answer: ForwardAnswer) => void, valueReads = 0): void {
+    this.#groups.push({ tag, body, valueReads, answer })
     if (this.#isScheduled) return
     this.#isScheduled = true
     this.#clock.soon(() => this.close())
@@ -54,11 +56,7 @@ export class Proposer {
     if (groups.length === 0) return
     this.#groups = []
     for (let from = 0; from < groups.length;) {
-      let sizeBytes = groups[from]!.body.length
-      let next = from + 1
-      for (; next < groups.length && sizeBytes + groups[next]!.body.length <= LIMITS.batchBytesMax; next++) {
-        sizeBytes += groups[next]!.body.length
-      }
+      const next = endOfEntry(groups, from)
       this.#propose(groups.slice(from, next))
       from = next
     }
@@ -71,6 +69,18 @@ export class Proposer {
     for (const group of groups) group.answer(answer)
     return answer
   }
+}
+
+/** As many groups as one entry holds, from `from` on: at least one. */
+function endOfEntry(groups: readonly WaitingGroup[], from: number): number {
+  let { valueReads } = groups[from]!
+  let sizeBytes = groups[from]!.body.length
+  for (let next = from + 1; next < groups.length; next++) {
+    sizeBytes += groups[next]!.body.length
+    valueReads += groups[next]!.valueReads
+    if (sizeBytes > LIMITS.batchBytesMax || valueReads > LIMITS.batchValueReadsMax) return next
+  }
+  return groups.length
 }
 
 function answerOf(outcome: ProposeOutcome): ForwardAnswer {

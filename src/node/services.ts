@@ -5,6 +5,7 @@ import type { ClientCommand } from '../api/commands.ts'
 import type { QuorateError } from '../api/errors.ts'
 import { ByteWriter } from '../lib/bytes.ts'
 import { Retention } from '../kv/index.ts'
+import type { Revision } from '../kv/types.ts'
 import type { ConfirmedRead, LogIndex, ReadId } from '../raft/index.ts'
 import type { Applied } from './applier.ts'
 import { ClusterClock } from './cluster-clock.ts'
@@ -39,6 +40,8 @@ export class NodeServices {
   readonly #time: TimeEstimate
   readonly #expiry: Expiry
   readonly #retention: Retention
+  /** What history was last removed up to; the state itself goes on where it was when it is opened. */
+  #compactRevision: Revision
   #sweeps = 0
 
   constructor(
@@ -57,6 +60,7 @@ export class NodeServices {
     this.#clusterClock.atLeast(meta.clusterTimeMs)
     this.#time = new TimeEstimate(meta.clusterTimeMs, clock.now())
     this.#retention = new Retention(options.historyRetention, meta)
+    this.#compactRevision = meta.compactRevision
     this.proposer = new Proposer(clock, {
       propose: (data) => driver.raft.propose(data),
       clusterTimeMs: () => this.#stampMs(),
@@ -89,7 +93,8 @@ export class NodeServices {
     this.#clusterClock.atLeast(meta.clusterTimeMs)
     this.#time.heard(meta.clusterTimeMs, this.#ports.clock.now())
     this.#retention.observe(meta, changes)
-    if (batch?.groups.some((group) => group.commands.some((command) => command.op === 'compact')) === true) {
+    if (meta.compactRevision !== this.#compactRevision) {
+      this.#compactRevision = meta.compactRevision
       this.#ports.states.current.removeHistory(meta.compactRevision)
     }
     this.writes.onApplied(applied.id, batch, applied.results)
@@ -190,7 +195,8 @@ export class NodeServices {
       get appliedIndex() {
         return driver.applier.appliedIndex
       },
-      proposeGroup: (number, body, answer) => this.proposer.add({ member: self.id, boot, number }, body, answer),
+      proposeGroup: (number, body, answer, valueReads) =>
+        this.proposer.add({ member: self.id, boot, number }, body, answer, valueReads),
       endTurn: () => this.proposer.close(),
       forward: (to, number, body, answer) => this.#ports.transport.forward(to, number, body, answer),
       refusal,

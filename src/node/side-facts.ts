@@ -2,7 +2,7 @@
 // time, the others add what has passed here since they last heard of it. What expires is decided in the log alone.
 import type { LeaseId } from '../api/commands.ts'
 import type { SideState } from '../kv/index.ts'
-import type { LeaseInfo, SideFacts } from './facade.ts'
+import type { SideFacts } from './facade.ts'
 
 /**
  * While anything can expire the log hears the time every five seconds. Where it does not there is no leader, and cluster time
@@ -35,11 +35,10 @@ export class TimeEstimate {
 
 type Lease = NonNullable<ReturnType<SideState['lease']>>
 
-const leaseInfo = ({ lease, ttlMs, expiresAtMs, keys }: Lease, timeMs: number): LeaseInfo => ({
+const timesOf = ({ lease, ttlMs, expiresAtMs }: Lease, timeMs: number) => ({
   lease,
   ttlMs,
   remainingMs: remaining(expiresAtMs, timeMs),
-  keys,
 })
 
 const remaining = (expiresAtMs: number, timeMs: number): number => Math.max(0, expiresAtMs - timeMs)
@@ -51,10 +50,10 @@ export function remainingOf(side: SideState, lease: LeaseId, timeMs: number): nu
 
 export function sideFacts(side: SideState, timeMs: number): SideFacts {
   return {
-    leases: () => side.leases().map((lease) => leaseInfo(lease, timeMs)),
+    leases: () => side.leases().map((lease) => ({ ...timesOf(lease, timeMs), keyCount: lease.keyCount })),
     lease: (id) => {
       const lease = side.lease(id)
-      return lease && leaseInfo(lease, timeMs)
+      return lease && { ...timesOf(lease, timeMs), keys: lease.keys }
     },
     lock: (kind, name) => side.lock(kind, name),
   }

@@ -4,6 +4,7 @@
 import type { ClientCommand, CommandResult, EntryBatch } from '../api/commands.ts'
 import { encodeCommand, encodedCommandLength } from '../api/command-codec.ts'
 import { type ErrorCode, ERRORS, QuorateError } from '../api/errors.ts'
+import { valueReadsOf } from '../api/value-reads.ts'
 import { assert } from '../lib/assert.ts'
 import { ByteWriter } from '../lib/bytes.ts'
 import type { Boot, EntryId, LogIndex, NodeId } from '../raft/index.ts'
@@ -26,7 +27,7 @@ export interface WritePort {
   readonly leaderId: NodeId | undefined
   readonly appliedIndex: LogIndex
   /** Puts the body into the leader's current batch; `answer` tells the fate of the proposal. */
-  proposeGroup(number: number, body: Uint8Array, answer: (answer: ForwardAnswer) => void): void
+  proposeGroup(number: number, body: Uint8Array, answer: (answer: ForwardAnswer) => void, valueReads: number): void
   /** Nothing more will be proposed in this turn. */
   endTurn(): void
   forward(to: NodeId, number: number, body: Uint8Array, answer: (answer: ForwardAnswer) => void): void
@@ -185,14 +186,14 @@ export class Writes {
     const queue = this.#queue
     this.#queue = []
     for (let from = 0; from < queue.length;) {
-      const { writes, next } = takeBatch(queue, from)
+      const { writes, next, valueReads } = takeBatch(queue, from)
       from = next
-      if (writes.length > 0) this.#send(writes, leader)
+      if (writes.length > 0) this.#send(writes, leader, valueReads)
     }
     if (this.#port.isLeader) this.#port.endTurn()
   }
 
-  #send(writes: PendingWrite[], leader: NodeId | undefined): void {
+  #send(writes: PendingWrite[], leader: NodeId | undefined, valueReads: number): void {
     let sizeBytes = 0
     for (const write of writes) sizeBytes += write.sizeBytes
     const body = new ByteWriter(sizeBytes)
@@ -203,7 +204,7 @@ export class Writes {
     const submission: Submission = { number: this.#nextNumber++, writes, id: undefined, giveUpAtMs: Infinity }
     this.#submissions.set(submission.number, submission)
     const answer = (answer: ForwardAnswer): void => this.#onAnswer(submission, answer)
-    if (this.#port.isLeader) this.#port.proposeGroup(submission.number, body.finish(), answer)
+    if (this.#port.isLeader) this.#port.proposeGroup(submission.number, body.finish(), answer, valueReads)
     else if (leader !== undefined) this.#port.forward(leader, submission.number, body.finish(), answer)
   }
 
@@ -292,16 +293,23 @@ export class Writes {
 const isErrorCode = (code: string): code is ErrorCode => Object.hasOwn(ERRORS, code)
 
 /** As many writes as one entry holds, from `from` on; a larger single one goes alone. */
-function takeBatch(queue: readonly PendingWrite[], from: number): { writes: PendingWrite[]; next: number } {
+function takeBatch(
+  queue: readonly PendingWrite[],
+  from: number,
+): { writes: PendingWrite[]; next: number; valueReads: number } {
   const writes: PendingWrite[] = []
   let sizeBytes = 0
+  let valueReads = 0
   let next = from
   for (; next < queue.length; next++) {
     const write = queue[next]!
     if (write.isDone) continue
-    if (writes.length > 0 && sizeBytes + write.sizeBytes > LIMITS.batchBytesMax) break
+    const reads = valueReadsOf(write.command)
+    const isOver = sizeBytes + write.sizeBytes > LIMITS.batchBytesMax || valueReads + reads > LIMITS.batchValueReadsMax
+    if (writes.length > 0 && isOver) break
     sizeBytes += write.sizeBytes
+    valueReads += reads
     writes.push(write)
   }
-  return { writes, next }
+  return { writes, next, valueReads }
 }

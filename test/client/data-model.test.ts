@@ -116,6 +116,14 @@ describe('a transaction', () => {
     await expect(Promise.resolve(builder)).rejects.toThrow(/commit\(\), which is missing/)
   })
 
+  test('of what was not made by op and when says who makes it', () => {
+    const wrong = {} as never
+    expect(() => client.txn().if(undefined as never)).toThrow(/when\(key\)/)
+    expect(() => client.txn().if(wrong)).toThrow(/when\(key\)/)
+    expect(() => client.txn().then(undefined as never)).toThrow(/op\.put/)
+    expect(() => client.txn().else(wrong)).toThrow(/op\.put/)
+  })
+
   test('that a node would refuse is refused before it is sent', async () => {
     const before = cluster.requests.length
     const twice = client.txn().then(op.put('a', '1'), op.put('a', '2'))

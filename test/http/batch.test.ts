@@ -47,6 +47,23 @@ describe('a batch', () => {
     expect(bench.node.writes.map(({ timeoutMs }) => timeoutMs)).toEqual([1_000, 1_000, 1_000])
   })
 
+  it('may ask for so many values, which wait in memory for the last answer, and for no more', async () => {
+    const bench = openBench()
+    const get = { op: 'get', limit: 1_000, range: { from: '', to: undefined }, reverse: false } as const
+    const read = { ...get, keysOnly: false, countOnly: false }
+    const txn: ClientCommand = { op: 'txn', compares: [], success: [read], failure: [] }
+    const taking: ClientCommand = { op: 'delete', key: 'a', condition: NO_CONDITION, wantsPrevious: true }
+    const many = (command: ClientCommand, count: number): Buffer =>
+      encodeBatchRequest(Array.from({ length: count }, () => command))
+    expectInjectedProblem(await send(bench, many(txn, 17)), 400, 'BAD_REQUEST')
+    expectInjectedProblem(await send(bench, many(taking, 65)), 400, 'BAD_REQUEST')
+    expect(bench.node.writes).toEqual([])
+    expect((await send(bench, many(taking, 64))).statusCode).toBe(200)
+    const session = '0000000000000001'
+    const once = { kind: 'session', session, sequence: 1, acknowledgedBelow: 1 } as const
+    expect((await send(bench, many({ ...taking, once }, 65))).statusCode).toBe(200)
+  })
+
   it('is refused whole when it is not one', async () => {
     const bench = openBench()
     const good = encodeBatchRequest([put('a')])

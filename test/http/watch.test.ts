@@ -321,6 +321,37 @@ describe('the long poll', () => {
     expectProblem(await (await poll(bench, 'wait=30s&after=2')).answer(), 404, 'KEY_NOT_FOUND')
   })
 
+  it('does not wait for a client that has gone while the key was read', async () => {
+    const bench = await listenBench()
+    const read = bench.node.read.bind(bench.node)
+    const reads: (() => void)[] = []
+    bench.node.read = (...parameters) => void reads.push(() => read(...parameters))
+    let closed = 0
+    bench.app.server.server.on('connection', (socket) => socket.on('close', () => closed++))
+    const connection = await poll(bench, 'wait=24h')
+    await eventually(() => reads.length).toBe(1)
+    connection.close()
+    await eventually(() => closed).toBe(1)
+    reads[0]!()
+    await eventually(() => bench.node.watches.map(({ isCancelled }) => isCancelled)).toEqual([true])
+  })
+
+  it('leaves no timer behind when it is refused', async () => {
+    const bench = await listenBench()
+    const timersBefore = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    const connection = await poll(bench, 'wait=24h')
+    await eventually(() => bench.node.watches.length).toBe(1)
+    const request = `GET /v1/kv/a?wait=24h HTTP/1.1\r\nHost: localhost:${bench.port}\r\n\r\n`
+    connection.send(request.repeat(20))
+    // What comes behind them says that they were looked at.
+    connection.send(`DELETE /v1/kv/a HTTP/1.1\r\nHost: localhost:${bench.port}\r\n\r\n`)
+    await eventually(() => bench.node.writes.length).toBe(1)
+    const timers = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length
+    expect(timers - timersBefore).toBeLessThan(15)
+    connection.close()
+    await eventually(() => bench.node.watches[0]!.isCancelled).toBe(true)
+  })
+
   it('is 204 with the revision it has seen when nothing came in that time', async () => {
     const bench = await listenBench()
     await write(bench, 'one')

@@ -67,7 +67,7 @@ function expectSide(replica: Replica, model: Model): void {
     [...leases]
       .map(([lease, { ttlMs, expiresAtMs }]) => {
         const keys = [...live.values()].filter((entry) => entry.lease === lease).map(({ key }) => key)
-        return { lease, ttlMs, expiresAtMs, keys: keys.sort() }
+        return { lease, ttlMs, expiresAtMs, keyCount: keys.length, keys: keys.sort() }
       })
       .sort((a, b) => (a.lease < b.lease ? -1 : 1)),
   )

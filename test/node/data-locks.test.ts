@@ -108,6 +108,21 @@ describe('a lock on a cluster', () => {
     expect(heard.answers).toEqual([])
   })
 
+  it('is kept for who asks again elsewhere, when the first caller goes too late to know', async () => {
+    cluster = await MemoryCluster.started(3)
+    const { token } = (await cluster.answer(acquire('n1', lock('a', { ttlMs: 60_000 })).heard)) as { token: number }
+    const again = lock('b', { ttlMs: 60_000, once: { kind: 'key', key: 'k', fingerprint: '0'.repeat(16) } })
+    const first = acquire('n2', again)
+    await cluster.until(() => ownersOf('n2').length === 2)
+    const second = acquire('n3', again)
+    await cluster.advance(100)
+    cluster.node('n1').write({ op: 'unlock', kind: 'lock', name: 'l', token }, 5_000, () => {})
+    first.abandon()
+    expect(await cluster.answer(second.heard)).toMatchObject({ kind: 'replayed', result: { isHeld: true } })
+    await cluster.advance(500)
+    expect(['n1', 'n2', 'n3'].map(ownersOf)).toEqual([['b'], ['b'], ['b']])
+  })
+
   it('is handed on under the next leader as well', async () => {
     cluster = await MemoryCluster.started(3)
     const leader = cluster.leader!

@@ -113,6 +113,32 @@ describe('acquiring a lock', () => {
     expect(heard).toEqual([{ kind: 'refused', revision: 8, reason: 'locked' }])
   })
 
+  it('that may be asked for again keeps its place when the caller goes: the repeat may hold it already, by another node', () => {
+    const once = { kind: 'key', key: 'k', fingerprint: '0'.repeat(16) } as const
+    const waiting = bench.acquire({ once })
+    bench.move(1, 2)
+    bench.place(2, false)
+    waiting.abandon()
+    const asking = bench.acquire({ once })
+    asking.abandon()
+    bench.place(2, false)
+    const closing = bench.acquire({ once })
+    bench.place(2, false)
+    bench.locks.close()
+    expect(bench.submitted.map(({ command }) => command.op)).toEqual(['lock', 'lock', 'lock'])
+    expect([waiting.heard, asking.heard, bench.locks.waitingCount]).toEqual([[], [], 0])
+    expect(closing.heard).toMatchObject([{ code: 'SHUTTING_DOWN', outcome: 'unknown' }])
+  })
+
+  it('is told at once when the place that is asked for again is gone', () => {
+    bench.move(5)
+    const { heard } = bench.acquire()
+    const result = { kind: 'lock', revision: 3, token: 2, lease: LOCK.lease, isHeld: false } as const
+    bench.answer({ kind: 'replayed', revision: 7, result })
+    expect(heard).toMatchObject([{ kind: 'replayed', result: { kind: 'refused', reason: 'locked' } }])
+    expect([bench.submitted.length, bench.locks.waitingCount]).toEqual([1, 0])
+  })
+
   it('has the lock after all when giving up certainly failed', () => {
     const { heard } = bench.acquire()
     bench.move(1, 2)

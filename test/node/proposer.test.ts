@@ -25,12 +25,12 @@ class Bench {
     pump: () => this.pumps++,
   })
 
-  add(number: number, valueBytes = 1): void {
+  add(number: number, valueBytes = 1, valueReads = 0): void {
     const body = new ByteWriter()
     const value = new Uint8Array(valueBytes)
     encodeCommand(body, { op: 'put', key: 'k', value, contentType: '', condition: NO_CONDITION, wantsPrevious: false })
     const tag = { member: '0000000000000002', boot: 1, number }
-    this.proposer.add(tag, body.finish(), (answer) => this.answers.push([number, answer]))
+    this.proposer.add(tag, body.finish(), (answer) => this.answers.push([number, answer]), valueReads)
   }
 }
 
@@ -54,6 +54,14 @@ describe('the proposer', () => {
     bench.add(4)
     bench.clock.settle()
     expect(bench.entries).toEqual([[1], [2], [3], [4]])
+  })
+
+  it('closes an entry when its groups make apply read many values together', () => {
+    const bench = new Bench()
+    const max = LIMITS.batchValueReadsMax
+    for (const [number, reads] of [max / 2, max / 2, 1, max + 1, 0].entries()) bench.add(number, 1, reads)
+    bench.clock.settle()
+    expect(bench.entries).toEqual([[0, 1], [2], [3], [4]])
   })
 
   it('proposes at once when told that nothing more will come, and nothing twice', () => {

@@ -2,13 +2,15 @@
 import { describe, expect, it } from 'vitest'
 import { type ClientCommand, NO_CONDITION, type TxnOperation } from '../../src/api/commands.ts'
 import { ZERO_HASH } from '../../src/lib/hash.ts'
+import { initialMeta, KvStateMachine } from '../../src/kv/index.ts'
+import { ATTACHMENT_VALUE, attachmentRow, encodeLease, leaseRow } from '../../src/kv/rows.ts'
 import type { KvMeta } from '../../src/kv/types.ts'
 import { ClusterClock } from '../../src/node/cluster-clock.ts'
 import { LogCompaction } from '../../src/node/log-compaction.ts'
 import type { IncarnationRegistry, Logger, RaftStorage, StateStorage } from '../../src/node/ports.ts'
 import { recover } from '../../src/node/recovery.ts'
 import { Registration, registrationsNeeded, vouch } from '../../src/node/registration.ts'
-import { TimeEstimate } from '../../src/node/side-facts.ts'
+import { remainingOf, sideFacts, TimeEstimate } from '../../src/node/side-facts.ts'
 import { growthOf, spaceRefusal } from '../../src/node/space-guard.ts'
 import type { Entry, EntryId, SnapshotMeta } from '../../src/raft/index.ts'
 
@@ -44,6 +46,26 @@ describe('how long a lease lasts, for display', () => {
     estimate.heard(9_000, 60_000)
     estimate.heard(8_000, 61_000)
     expect(estimate.at(61_000)).toBe(10_000)
+  })
+})
+
+describe('what is said of a lease for each of its keys, or of each lease', () => {
+  const lease = '0000000000000001'
+  const keyOf = (at: number): string => `k${at}`
+
+  it('does not look at all of its keys each time', () => {
+    const rows = new Map([
+      [leaseRow(lease), encodeLease({ ttlMs: 100, expiresAtMs: 500, isPrivate: false })],
+      ...Array.from({ length: 50_000 }, (_, at) => [attachmentRow(lease, keyOf(at)), ATTACHMENT_VALUE] as const),
+    ])
+    const { side } = new KvStateMachine(initialMeta(), rows)
+    expect(remainingOf(side, lease, 100)).toBe(400)
+    expect(sideFacts(side, 100).leases()).toEqual([{ lease, ttlMs: 100, remainingMs: 400, keyCount: 50_000 }])
+    const startMs = performance.now()
+    for (let asked = 0; asked < 1_000; asked++) remainingOf(side, lease, 100)
+    for (let asked = 0; asked < 1_000; asked++) sideFacts(side, 100).leases()
+    expect(performance.now() - startMs).toBeLessThan(4_000)
+    expect(sideFacts(side, 100).lease(lease)!.keys).toHaveLength(50_000)
   })
 })
 

@@ -26,6 +26,7 @@ class Bench {
   appliedIndex = 0
   refused: QuorateError | undefined
   readonly sent: Sent[] = []
+  readonly valueReads: number[] = []
   readonly writes: Writes
 
   constructor() {
@@ -44,7 +45,10 @@ class Bench {
       get appliedIndex() {
         return bench.appliedIndex
       },
-      proposeGroup: (number, body, answer) => take('self', number, body, answer),
+      proposeGroup: (number, body, answer, valueReads) => {
+        this.valueReads.push(valueReads)
+        take('self', number, body, answer)
+      },
       endTurn: () => {},
       forward: (to, number, body, answer) => take(to, number, body, answer),
       refusal: () => this.refused,
@@ -100,6 +104,18 @@ describe('the write path', () => {
   let bench: Bench
   beforeEach(() => {
     bench = new Bench()
+  })
+
+  it('lets no entry make apply read more than so many values, however small its commands are', () => {
+    bench.isLeader = true
+    for (let at = 0; at < 200; at++) {
+      const command = { op: 'delete', key: `k${at}`, condition: NO_CONDITION, wantsPrevious: at < 150 } as const
+      bench.writes.submit(command, 5_000, () => {})
+    }
+    bench.clock.settle()
+    const max = LIMITS.batchValueReadsMax
+    expect(bench.sent.map(({ commands }) => commands.length)).toEqual([max, max, 200 - 2 * max])
+    expect(bench.valueReads).toEqual([max, max, 150 - 2 * max])
   })
 
   it('sends the commands of one turn as one group, in their order', () => {

@@ -1,4 +1,5 @@
 // A client without the library: it asks one node and takes the first answer, which shows what nodes themselves promise.
+import type { CommandResult } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { present } from '../../src/lib/assert.ts'
 import type { Prng } from '../../src/lib/prng.ts'
@@ -67,6 +68,16 @@ export function submit(
     if (++answers > 1) cluster.world.violate(`${member.name} answered a ${request.kind} ${answers} times`)
     else answer(reply())
   }
+  if (request.kind === 'command') {
+    const { command, timeoutMs } = request
+    const done = (outcome: CommandResult | QuorateError): void =>
+      once(() =>
+        outcome instanceof QuorateError ? refusal(outcome, outcome.outcome) : { kind: 'result', result: outcome },
+      )
+    if (request.isAcquired && command.op === 'lock') node.acquire(command, timeoutMs, done)
+    else node.write(command, timeoutMs, done)
+    return
+  }
   if (request.kind === 'write') {
     const { command, timeoutMs } = request
     node.write(command, timeoutMs, (outcome) =>
@@ -82,8 +93,10 @@ export function submit(
   const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined, timeoutMs } as const
   const floor = cluster.observer.revisionMax
   node.read(key, options, (outcome) => {
-    if (host.isAlive && !(outcome instanceof QuorateError))
+    if (host.isAlive && !(outcome instanceof QuorateError)) {
       cluster.observer.onRead(member.name, floor, outcome.revision)
+      cluster.observer.oracle.onRead(member.name, key, outcome.entry, outcome.revision)
+    }
     once(() =>
       outcome instanceof QuorateError
         ? refusal(outcome, 'not-applied')

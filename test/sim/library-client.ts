@@ -4,7 +4,7 @@ import { Client } from '../../src/client/client.ts'
 import { ClientError } from '../../src/client/client-error.ts'
 import type { Entry } from '../../src/client/entry.ts'
 import type { WriteConditions } from '../../src/client/options.ts'
-import type { Condition } from '../../src/api/commands.ts'
+import type { ClientCommand, CommandResult, Condition } from '../../src/api/commands.ts'
 import type { Prng } from '../../src/lib/prng.ts'
 import { valueText } from '../linearizability/models/quorate-types.ts'
 import type { QuorateEntry, QuorateOutput } from '../linearizability/models/quorate-types.ts'
@@ -29,7 +29,7 @@ export class LibraryClient implements Caller {
     this.#client = new Client(
       {
         endpoints: members.map(({ name }) => `http://${name}`),
-        sessions: false,
+        sessions: prng.chance(1, 2),
         readFrom: prng.chance(1, 2) ? 'leader' : 'any',
       },
       { transport: new SimulatedHttp(cluster, prng.fork('http')), clock, prng: prng.fork('client') },
@@ -43,7 +43,9 @@ export class LibraryClient implements Caller {
   async #askLibrary(request: Request, done: (reply: Reply) => void): Promise<void> {
     let reply: Reply
     try {
-      reply = { kind: 'answered', output: await this.#call(request) }
+      if (request.kind === 'command')
+        reply = { kind: 'result', result: await this.#command(request.command, request.timeoutMs) }
+      else reply = { kind: 'answered', output: await this.#call(request) }
     } catch (error) {
       if (!(error instanceof ClientError)) {
         this.#cluster.world.violate(`the client rejects with what is no ClientError: ${String(error)}`)
@@ -54,7 +56,22 @@ export class LibraryClient implements Caller {
     done(reply)
   }
 
-  async #call(request: Request): Promise<QuorateOutput> {
+  async #command(command: ClientCommand, timeoutMs: number): Promise<CommandResult> {
+    if (command.op === 'add') {
+      const { value, revision } = await this.#client.add(command.key, command.by, { timeoutMs })
+      return { kind: 'added', value, revision }
+    }
+    if (command.op !== 'delete-range') throw new Error(`the library is not asked for ${command.op}`)
+    const { from, to } = command.range
+    const { deleted, revision } = await this.#client.deleteRange({
+      from,
+      ...(to === undefined ? {} : { to }),
+      timeoutMs,
+    })
+    return { kind: 'deleted', count: deleted, revision, previous: undefined }
+  }
+
+  async #call(request: Exclude<Request, { kind: 'command' }>): Promise<QuorateOutput> {
     const { timeoutMs } = request
     if (request.kind === 'read') {
       const entry = await this.#client.get(request.key, { timeoutMs })

@@ -25,7 +25,8 @@ function observed(): { world: World; observer: Observer; write: (node: number, w
 const entry = (index: number, term: number, text = ''): Entry => ({
   index,
   term,
-  kind: 'normal',
+  // What commands do is the oracle's business.
+  kind: 'no-op',
   data: Buffer.from(text),
 })
 const vote = (term: number, votedFor?: string): HardState => ({ term, votedFor, commitIndex: 0 })
@@ -124,6 +125,7 @@ describe('the observer notices', () => {
   it('R2: a read that sees less than somebody had reached when it began', () => {
     const { world, observer, write } = observed()
     for (const node of [0, 1]) write(node, { entries: [entry(1, 1)] })
+    observer.oracle.model.state.revision = 5
     observer.onApplied(0, meta(1, 1, { revision: 5 }))
     observer.onRead('n2', observer.revisionMax, 5)
     expect(world.violation).toBe(undefined)

@@ -7,6 +7,7 @@ import type { LogWrite, RecoveredLog } from '../../src/node/ports.ts'
 import type { Entry, EntryId, LogIndex, Message, NodeId, Term } from '../../src/raft/index.ts'
 import { valueText } from '../linearizability/models/quorate-types.ts'
 import { LogMirror } from './log-mirror.ts'
+import { Oracle } from './oracle.ts'
 import type { Situations } from './situations.ts'
 import type { World } from './world.ts'
 
@@ -23,6 +24,9 @@ interface Member {
   installedIndex: LogIndex
   /** A state is swapped, and its log does not know yet. */
   isSwapping: boolean
+  /** Of the entry that is being applied. */
+  changes: Change[]
+  installs: number
 }
 
 /** An entry that some node has applied. */
@@ -34,6 +38,8 @@ interface Applied {
 }
 
 export class Observer {
+  /** Knows what each entry must do, and what every answer must be. */
+  readonly oracle: Oracle
   readonly #world: World
   readonly #situations: Situations
   readonly #members: readonly Member[]
@@ -55,6 +61,7 @@ export class Observer {
   constructor(world: World, situations: Situations, members: readonly { name: string; id: NodeId }[]) {
     this.#world = world
     this.#situations = situations
+    this.oracle = new Oracle(world, situations)
     this.#voters = members.length
     this.#members = members.map(({ name, id }) => ({
       name,
@@ -65,6 +72,8 @@ export class Observer {
       appliedIndex: 0,
       installedIndex: 0,
       isSwapping: false,
+      changes: [],
+      installs: 0,
     }))
   }
 
@@ -92,6 +101,11 @@ export class Observer {
 
   installedIndex(node: number): LogIndex {
     return this.#members[node]!.installedIndex
+  }
+
+  /** States installed so far, in all its lives. */
+  installs(node: number): number {
+    return this.#members[node]!.installs
   }
 
   isAppending(node: number): boolean {
@@ -165,10 +179,12 @@ export class Observer {
   /** Log Matching: an index and a term name one entry, and all that came before it (§3.5). */
   #checkEntries(member: Member, prev: EntryId, entries: readonly Entry[]): void {
     let prevTerm = prev.term
-    for (const { index, term, kind, data } of entries) {
+    for (const entry of entries) {
+      const { index, term, kind, data } = entry
       const what = `${prevTerm} ${kind} ${valueText(data)}`
       const key = `${index}/${term}`
       const known = this.#entries.get(key)
+      if (known === undefined) this.oracle.onEntry(entry)
       if (known === undefined || known.startsWith('-1 ')) this.#entries.set(key, what)
       else if (known !== what && prevTerm !== -1)
         this.#violate(`${member.name} has another entry ${index} of term ${term} than others, or another before it`)
@@ -279,12 +295,16 @@ export class Observer {
     this.#members[node]!.appliedIndex = meta.index
     this.#members[node]!.installedIndex = 0
     this.#members[node]!.isSwapping = false
+    this.#members[node]!.changes = []
     this.#checkState(node, meta, 'opened')
   }
 
   onInstalled(node: number, meta: KvMeta): void {
     const member = this.#members[node]!
     this.#situations.met('snapshot-install')
+    if (this.oracle.hasSessions) this.#situations.met('sessions-restored')
+    member.changes = []
+    member.installs++
     if (meta.index < member.appliedIndex)
       this.#violate(`${member.name} installs a state at ${meta.index}, older than its own at ${member.appliedIndex}`)
     member.appliedIndex = meta.index
@@ -297,9 +317,13 @@ export class Observer {
     this.#members[node]!.isSwapping = false
   }
 
-  onChange(node: number, { record }: Change): void {
+  onChange(node: number, change: Change): void {
+    const { record } = change
+    this.#members[node]!.changes.push(change)
     if (record.value === undefined) return
     const value = valueText(record.value)
+    // Counters come to equal values again.
+    if (/^-?\d+$/.test(value)) return
     const { revision } = record.at
     const before = this.#values.get(value)
     if (before === undefined) this.#values.set(value, revision)
@@ -316,6 +340,7 @@ export class Observer {
       this.#violate(`${member.name} applies entry ${meta.index} after ${member.appliedIndex}`)
     member.appliedIndex = meta.index
     this.#checkState(node, meta, 'applied')
+    member.changes = []
   }
 
   /** State Machine Safety, and more: not only the same entry, the same state after it. */
@@ -334,6 +359,7 @@ export class Observer {
       }
       this.#applied.push({ term, digest, ledTerm: this.#ledTerm })
       this.#revisionMax = Math.max(this.#revisionMax, revision)
+      this.oracle.onFirstApplied(name, meta, how === 'applied' ? this.#members[node]!.changes : undefined)
       this.#checkQuorum({ index, term }, `${name} takes`)
       return
     }

@@ -9,7 +9,9 @@ import { depose } from './depose.ts'
 import { Nemesis } from './nemesis.ts'
 import type { SituationCounts } from './situations.ts'
 import { drawSwarm, NEVER } from './swarm.ts'
+import { TTL_MS_MAX, WAIT_MS_MAX } from './command-mix.ts'
 import type { Swarm, SwarmChoice } from './swarm.ts'
+import { Watcher } from './watchers.ts'
 import { Workload } from './workload.ts'
 
 export interface SeedOptions extends SwarmChoice {
@@ -38,6 +40,9 @@ export interface SeedResult {
 const FORM_WITHIN_MS = 60_000
 const PROGRESS_WITHIN_MS = 60_000
 const CONVERGE_WITHIN_MS = 60_000
+/** Of cluster time: the last one to be promoted in a queue was there before its wait was over. */
+const EXPIRE_WITHIN_MS = 2 * TTL_MS_MAX + WAIT_MS_MAX + 20_000
+const HEARD_WITHIN_MS = 30_000
 /** After the last request was sent, those under way end within their time limits. */
 const LAST_ANSWERS_MS = 6_000
 const CHECK_STEPS_MAX = 500_000
@@ -58,10 +63,16 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   try {
     await cluster.prepare()
     supervise(cluster)
+    const watchers = Array.from(
+      { length: swarm.load.watchers },
+      (_, at) => new Watcher(cluster, prng.fork('watcher'), `w${at + 1}`),
+    )
     await form(cluster, workload, nemesis)
+    for (const watcher of watchers) watcher.start()
     await world.run(swarm.safetyMs)
     nemesis.stop()
-    await recover(cluster, workload, prng.fork('liveness'))
+    const core = await recover(cluster, workload, prng.fork('liveness'))
+    await settle(cluster, core, watchers)
     isUndecided = checkOperations(cluster, workload)
   } finally {
     process.off('unhandledRejection', failed)
@@ -111,7 +122,7 @@ async function form({ world, members, swarm }: SimulatedCluster, workload: Workl
 }
 
 /** The liveness phase. */
-async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng): Promise<void> {
+async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng): Promise<readonly Member[]> {
   const { world, members, links, majority, swarm } = cluster
   const able = members.filter(({ state, isWiped, disk }) => state !== 'dead' && !isWiped && !disk.isDamaged)
   const registered = able.filter((member) => member.isRegistered || member.state === 'down')
@@ -138,6 +149,23 @@ async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng
   const isConverged = await world.run(CONVERGE_WITHIN_MS, () => haveConverged(cluster, core))
   if (!isConverged)
     world.violate(`a healed majority did not converge within ${CONVERGE_WITHIN_MS} simulated ms: ${describe(cluster)}`)
+  return core
+}
+
+/** What nothing keeps alive expires, and whoever watches hears of all that there was. */
+async function settle(cluster: SimulatedCluster, core: readonly Member[], watchers: readonly Watcher[]): Promise<void> {
+  const { world, observer } = cluster
+  const { model } = observer.oracle
+  for (const watcher of watchers) watcher.move(core)
+  if (!(await world.run(EXPIRE_WITHIN_MS, () => model.state.leases.size === 0)))
+    world.violate(
+      `leases did not expire within ${EXPIRE_WITHIN_MS} simulated ms: ${[...model.state.leases.keys()].join(' ')}`,
+    )
+  const isHeard = (): boolean => watchers.every((watcher) => watcher.hasReached(observer.revisionMax))
+  if (!(await world.run(HEARD_WITHIN_MS, isHeard)))
+    world.violate(
+      `not all was heard within ${HEARD_WITHIN_MS} simulated ms: ${watchers.map(({ where }) => where).join('; ')}`,
+    )
 }
 
 /**
@@ -208,7 +236,9 @@ const describe = ({ members }: SimulatedCluster): string =>
 
 function checkOperations({ world }: SimulatedCluster, workload: Workload): boolean {
   if (world.violation !== undefined) return false
-  const result = checkHistory(quorateModel(), workload.history.operations(), { stepsMax: CHECK_STEPS_MAX })
+  const result = checkHistory(quorateModel({ areShared: true }), workload.history.operations(), {
+    stepsMax: CHECK_STEPS_MAX,
+  })
   if (result.verdict === 'not-linearizable') world.violate(`the history is not linearizable: \n${result.explanation}`)
   return result.verdict === 'undecided'
 }

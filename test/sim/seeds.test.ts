@@ -5,7 +5,7 @@ import { describe, it } from 'vitest'
 import { expectPassed } from './expect-passed.ts'
 import { runSeed } from './run-seed.ts'
 
-const FIXED = { from: 1, to: 40 }
+const FIXED = { from: 1, to: 30 }
 
 function fresh(): { from: number; to: number } | undefined {
   const match = /^(\d+)-(\d+)$/.exec(env['QUORATE_SIM_SEEDS'] ?? '')

@@ -1,5 +1,7 @@
 // HTTP between a client and the simulated nodes: requests and answers take their time, connections are refused or break half way.
 // In place of the edge's framework stands a short page that reads targets and makes answers with the edge's own rules.
+import { BATCH_MEDIA_TYPE, decodeBatchRequest, encodeBatchResponse } from '../../src/api/batch-codec.ts'
+import type { BatchAnswer } from '../../src/api/batch-codec.ts'
 import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { TransportError } from '../../src/client/transport.ts'
@@ -68,18 +70,22 @@ export class SimulatedHttp implements Transport {
     const { node } = member
     if (node === undefined) return
     const [path = '', query] = request.path.split('?')
-    const key = path.replace('/v1/kv/', '')
     const reply = (response: TransportResponse): void => {
       if (host.isAlive) answer(response)
     }
     noteDeposed(this.#cluster, member, { kind: request.method === 'GET' ? 'read' : 'write' })
+    if (path === '/v1/batch') return serveBatch(node, request, query, reply)
+    const key = path.replace('/v1/kv/', '')
     if (request.method === 'GET') {
       const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
       const timeout = timeoutMs(parseQuery(query, ['timeout']))
       const { observer } = this.#cluster
       const floor = observer.revisionMax
       node.read(key, { ...options, timeoutMs: timeout }, (outcome) => {
-        if (host.isAlive && !(outcome instanceof QuorateError)) observer.onRead(member.name, floor, outcome.revision)
+        if (host.isAlive && !(outcome instanceof QuorateError)) {
+          observer.onRead(member.name, floor, outcome.revision)
+          observer.oracle.onRead(member.name, key, outcome.entry, outcome.revision)
+        }
         reply(readResponse(node, outcome))
       })
       return
@@ -93,6 +99,36 @@ export class SimulatedHttp implements Transport {
         : { op: 'delete', key, condition, wantsPrevious }
     node.write(command, timeoutMs(parameters), (outcome) => reply(writeResponse(node, outcome, wantsPrevious)))
   }
+}
+
+/** Each command goes its own way to the log; they are answered together. */
+function serveBatch(
+  node: QuorateNode,
+  request: TransportRequest,
+  query: string | undefined,
+  reply: (response: TransportResponse) => void,
+): void {
+  const timeout = timeoutMs(parseQuery(query, ['timeout']))
+  const commands = decodeBatchRequest(Buffer.from(request.body ?? new Uint8Array()))
+  const answers: BatchAnswer[] = Array.from({ length: commands.length })
+  let waiting = commands.length
+  for (const [at, command] of commands.entries()) {
+    node.write(command, timeout, (outcome) => {
+      answers[at] = batchAnswer(outcome)
+      if (--waiting > 0) return
+      const revisions = answers.map((each) => (each.kind === 'result' ? each.result.revision : 0))
+      const revision = Math.max(node.vitals().revision, ...revisions)
+      reply(respond(node, 200, encodeBatchResponse(answers), revision, { 'content-type': BATCH_MEDIA_TYPE }))
+    })
+  }
+}
+
+function batchAnswer(outcome: CommandResult | QuorateError): BatchAnswer {
+  if (!(outcome instanceof QuorateError)) return { kind: 'result', result: outcome }
+  const { code, message: detail } = outcome
+  const { retryAfterMs } = problemOf(outcome, false)
+  const again = retryAfterMs === undefined ? {} : { retryAfterMs }
+  return { kind: 'error', code, outcome: outcome.outcome, detail, ...again }
 }
 
 type Headers = Readonly<Record<string, string>>

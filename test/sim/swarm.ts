@@ -80,6 +80,9 @@ export interface Swarm {
     readonly idlePercent: number
     /** How many of a hundred clients use the client library; the rest call nodes directly. */
     readonly libraryPercent: number
+    /** How many of a hundred operations are no write or read of one key. */
+    readonly mixedPercent: number
+    readonly watchers: number
   }
 }
 
@@ -174,6 +177,8 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       deathPerMille: rate(40, 20),
       idlePercent: prng.pick([0, 0, 20, 60]),
       libraryPercent: prng.pick([0, 50, 100]),
+      mixedPercent: prng.pick([0, 10, 30]),
+      watchers: prng.pick([0, 1, 3]),
     },
   }
 }

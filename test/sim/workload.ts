@@ -1,25 +1,37 @@
 // What clients do: puts, conditional puts, deletes and reads of a few keys, with values that occur once only. Each operation and
 // what became of it goes into the history that the checker reads in the end. Clients give up, die, and lose their connections.
-import type { Condition, KeyWrite } from '../../src/api/commands.ts'
+import type { ClientCommand, CommandResult, Condition, KeyEntry, KeyWrite } from '../../src/api/commands.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
 import { present } from '../../src/lib/assert.ts'
 import type { Prng } from '../../src/lib/prng.ts'
 import { HistoryRecorder } from '../linearizability/history.ts'
 import { inputOfCommand, valueText } from '../linearizability/models/quorate-types.ts'
 import type { QuorateInput, QuorateOutput } from '../linearizability/models/quorate-types.ts'
+import { CommandMix } from './command-mix.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { DirectClient, submit } from './direct-client.ts'
 import { LibraryClient } from './library-client.ts'
 import { drawMs } from './links.ts'
 import type { Member } from './member.ts'
+import { SessionClient } from './session-client.ts'
 
 export type Request =
   | { readonly kind: 'read'; readonly key: string; readonly timeoutMs: number }
   | { readonly kind: 'write'; readonly command: KeyWrite; readonly timeoutMs: number }
+  | CommandRequest
+
+export interface CommandRequest {
+  readonly kind: 'command'
+  readonly command: ClientCommand
+  readonly isUnique: boolean
+  readonly isAcquired: boolean
+  readonly timeoutMs: number
+}
 
 /** What a client learns of a request. */
 export type Reply =
   | { readonly kind: 'answered'; readonly output: QuorateOutput }
+  | { readonly kind: 'result'; readonly result: CommandResult }
   | { readonly kind: 'unknown' }
   | { readonly kind: 'not-applied'; readonly code: string }
 
@@ -37,12 +49,20 @@ export class Workload {
   #idleUntilMs = 0
   readonly #cluster: SimulatedCluster
   readonly #prng: Prng
+  readonly #mix: CommandMix
   /** By key: the last revision that any client saw. */
   readonly #revisions = new Map<string, number>()
 
   constructor(cluster: SimulatedCluster, prng: Prng) {
     this.#cluster = cluster
     this.#prng = prng
+    const { observer, swarm } = cluster
+    this.#mix = new CommandMix(prng.fork('mix'), {
+      keys: swarm.keys,
+      value: () => this.#value(),
+      revision: () => observer.revisionMax,
+    })
+    observer.oracle.onOtherChange = ({ key, entry, revision }, before) => this.#record(key, entry, before, revision)
   }
 
   start(): void {
@@ -98,7 +118,24 @@ export class Workload {
 
   #caller(isLibrary: boolean): Caller {
     const prng = this.#prng.fork('caller')
-    return isLibrary ? new LibraryClient(this.#cluster, prng) : new DirectClient(this.#cluster, prng)
+    if (isLibrary) return new LibraryClient(this.#cluster, prng)
+    return prng.chance(1, 2) ? new SessionClient(this.#cluster, prng) : new DirectClient(this.#cluster, prng)
+  }
+
+  /**
+   * What became of a key other than by a write of that key: by a transaction, a range, the end of a lease. In the history it is a
+   * write at the moment when it was first applied: nobody can have seen it before, and everybody must after.
+   */
+  #record(key: string, entry: KeyEntry | undefined, before: KeyEntry | undefined, revision: number): void {
+    const condition = NO_CONDITION
+    if (entry === undefined) {
+      const id = this.history.invoke('log', { op: 'delete', key, condition })
+      this.history.complete(id, { kind: 'deleted', count: 1, revision })
+      return
+    }
+    const { contentType } = entry
+    const id = this.history.invoke('log', { op: 'put', key, value: valueText(entry.value), contentType, condition })
+    this.history.complete(id, { kind: 'put', revision, isCreated: before === undefined })
   }
 
   #newClient(name: string, isLibrary: boolean): void {
@@ -112,9 +149,11 @@ export class Workload {
     }
     const turn = (): void => {
       if (this.#isStopped || !isAlive) return
-      this.#ask(`${name}.${lives}`, caller, this.#request(), () => {
+      const then = (): void => {
         if (isAlive) next()
-      })
+      }
+      if (this.#prng.chance(swarm.load.mixedPercent, 100)) this.#command(`${name}.${lives}`, caller, isLibrary, then)
+      else this.#ask(`${name}.${lives}`, caller, this.#request(), then)
       if (!this.#prng.chance(swarm.load.deathPerMille, 1_000)) return
       situations.met('client-death')
       isAlive = false
@@ -134,10 +173,37 @@ export class Workload {
     return drawMs(this.#prng, 0.1, thinkMsMean) + Math.max(0, this.#idleUntilMs - world.nowMs)
   }
 
-  #ask(client: string, caller: Caller, request: Request, then: (reply: Reply) => void): void {
+  #command(client: string, caller: Caller, isLibrary: boolean, then: () => void): void {
+    const { world, situations, observer, swarm } = this.#cluster
+    const mixed = isLibrary ? this.#mix.simple() : this.#mix.next()
+    const { command, isUnique, isAcquired } = mixed
+    const timeoutMs = this.#prng.between(swarm.load.timeoutMsMin, swarm.load.timeoutMsMax)
+    const after = observer.appliedMax
+    let isAnswered = false
+    caller.ask({ kind: 'command', ...mixed, timeoutMs }, (reply) => {
+      if (isAnswered) world.violate(`${client} was answered twice`)
+      isAnswered = true
+      world.note('reply', client, command.op, reply.kind, reply.kind === 'not-applied' ? reply.code : '')
+      if (reply.kind === 'result') {
+        this.answered++
+        this.#mix.learn(command, reply.result)
+        if (!isAcquired) observer.oracle.onResult(command, reply.result, after)
+        else if (reply.result.kind === 'lock') observer.oracle.onHeld(reply.result.token)
+      } else if (reply.kind === 'unknown') {
+        situations.met('outcome-unknown')
+      } else if (reply.kind === 'not-applied') {
+        situations.met('outcome-not-applied')
+        if (isUnique && !isAcquired) observer.oracle.onRefused(command, reply.code)
+      }
+      then()
+    })
+  }
+
+  #ask(client: string, caller: Caller, request: Exclude<Request, CommandRequest>, then: (reply: Reply) => void): void {
     const { world, situations, observer } = this.#cluster
     const input: QuorateInput =
       request.kind === 'read' ? { op: 'get', key: request.key } : inputOfCommand(request.command)
+    const after = observer.appliedMax
     const id = this.history.invoke(client, input)
     let isAnswered = false
     caller.ask(request, (reply) => {
@@ -148,6 +214,7 @@ export class Workload {
         case 'answered':
           this.answered++
           this.history.complete(id, reply.output)
+          if (request.kind === 'write') observer.oracle.onOutput(request.command, reply.output, after)
           this.#learn(request, reply.output)
           break
         case 'unknown':
@@ -162,12 +229,15 @@ export class Workload {
           situations.met('outcome-not-applied')
           if (request.command.op === 'put') observer.onRefused(valueText(request.command.value), reply.code)
           break
+        case 'result':
+          world.violate(`${client} asked for one key and was answered ${reply.result.kind}`)
+          break
       }
       then(reply)
     })
   }
 
-  #learn(request: Request, output: QuorateOutput): void {
+  #learn(request: Exclude<Request, CommandRequest>, output: QuorateOutput): void {
     if (output.kind === 'got') {
       this.#revisions.set(
         present(request.kind === 'read' ? request.key : undefined, 'a key'),
@@ -182,7 +252,7 @@ export class Workload {
     }
   }
 
-  #request(): Request {
+  #request(): Exclude<Request, CommandRequest> {
     const { keys, load } = this.#cluster.swarm
     const prng = this.#prng
     const key = `k${prng.below(keys)}`
@@ -204,9 +274,14 @@ export class Workload {
   }
 
   #put(key: string, condition: Condition): KeyWrite {
+    const wantsPrevious = this.#prng.chance(1, 4)
+    return { op: 'put', key, value: this.#value(), contentType: '', condition, wantsPrevious }
+  }
+
+  /** No other value is the same. */
+  #value(): Uint8Array {
     const { valueBytesMax } = this.#cluster.swarm.load
     const padding = this.#prng.chance(1, 8) ? valueBytesMax : Math.floor(valueBytesMax / 8)
-    const value = Buffer.from(`v${++this.#values}${'.'.repeat(padding)}`)
-    return { op: 'put', key, value, contentType: '', condition, wantsPrevious: this.#prng.chance(1, 4) }
+    return Buffer.from(`v${++this.#values}${'.'.repeat(padding)}`)
   }
 }

@@ -1,14 +1,20 @@
 // Writers that go on through faults and remember what they were told: each key counts up, so that what was acknowledged can be
-// looked for afterwards, and nothing that was refused for certain may be found.
+// looked for afterwards, and nothing that was refused for certain may be found. The client repeats writes by itself; the key's
+// version counts how often the store applied one, so that a write that was applied twice shows.
 import { Client, ClientError } from '../../src/client/index.ts'
 
 interface KeyLog {
+  /** The highest value that was acknowledged, and how many were. */
   acknowledged: number
+  acknowledgements: number
   /** The highest value whose write may have taken effect. */
   attempted: number
   /** Values that were refused for certain. */
   readonly refused: Set<number>
-  /** Values whose outcome nobody knows: such a write may take effect at any later time. */
+  /**
+   * Values whose outcome nobody knows. A copy that is still on its way may take effect until the client's session has acknowledged
+   * its number, and that waits for every lower number, those of the other writers too.
+   */
   readonly unknown: Set<number>
 }
 
@@ -28,7 +34,7 @@ export class WriteLoad {
     this.#keys = new Map(
       Array.from({ length: writers }, (_, at) => [
         `load/${at}`,
-        { acknowledged: 0, attempted: 0, refused: new Set(), unknown: new Set() },
+        { acknowledged: 0, acknowledgements: 0, attempted: 0, refused: new Set(), unknown: new Set() },
       ]),
     )
     this.#workers = [...this.#keys].map(([key, log]) => this.#write(key, log))
@@ -47,10 +53,13 @@ export class WriteLoad {
     for (const [key, log] of this.#keys) {
       const entry = await client.get(key)
       const value = entry === undefined ? 0 : Number(entry.text())
+      const version = entry?.version ?? 0
       if (value < log.acknowledged && !log.unknown.has(value))
         found.push(`${key}: ${log.acknowledged} was acknowledged, but ${value} is there`)
       if (value > log.attempted) found.push(`${key}: ${value} is there, but nobody wrote it`)
       if (log.refused.has(value)) found.push(`${key}: ${value} is there, but it was refused for certain`)
+      if (version < log.acknowledgements || version > log.acknowledgements + log.unknown.size)
+        found.push(`${key}: ${log.acknowledgements} writes (and maybe ${log.unknown.size}) made version ${version}`)
     }
     return found
   }
@@ -62,6 +71,7 @@ export class WriteLoad {
       try {
         await this.#client.put(key, String(value))
         log.acknowledged = value
+        log.acknowledgements++
         this.acknowledgedCount++
         this.lastAcknowledgedMs = performance.now()
       } catch (error) {

@@ -9,7 +9,7 @@ import { applyPatch } from './plant.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** All that the simulation imports. */
-const PARTS = ['package.json', 'tsconfig.json', 'src', 'test/sim', 'test/linearizability', 'test/support']
+const PARTS = ['package.json', 'tsconfig.json', 'src', 'test/sim', 'test/kv', 'test/linearizability', 'test/support']
 
 export interface PlantedTree {
   readonly root: string

@@ -12,6 +12,8 @@ import { Watcher } from '../watch.ts'
 export interface LineOptions extends CallOptions {
   /** The place is lost when it was not kept for this long, as when the process dies. Default 15,000. Milliseconds. */
   readonly ttlMs?: number | undefined
+  /** Of each request that it takes. The wait for the turn is ended by `signal` alone: `AbortSignal.timeout(10_000)`. */
+  readonly timeoutMs?: number | undefined
 }
 
 const TTL_MS_DEFAULT = 15_000

@@ -91,9 +91,10 @@ class PageOfChanges {
     this.#bounds = bounds
   }
 
-  /** How many more records to fetch: one more than fits says that the page is full. */
+  /** How many more records to fetch: one more than fits says that the page is full. One revision has any number of them. */
   get room(): number {
-    return Math.max(1, this.#bounds.recordsMax + 1 - this.#records.length)
+    const room = this.#bounds.recordsMax + 1 - this.#records.length
+    return room > 0 ? room : ROWS_PER_CALL
   }
 
   /** False when the page is full; then this record is not in it. */

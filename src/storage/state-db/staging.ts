@@ -4,7 +4,7 @@
 import { singleKeyOf } from '../../api/ranges.ts'
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RowKey } from '../../kv/types.ts'
+import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RevisionId, RowKey } from '../../kv/types.ts'
 import type { Cache } from './cache.ts'
 import type { KeyReader } from './key-reader.ts'
 import { isRowKey } from './keys.ts'
@@ -59,15 +59,12 @@ export class Staging implements EntryChanges {
   put(change: Change): void {
     const { pointer } = change
     const { at, value } = change.record
-    assert(
-      pointer.at.revision === at.revision && pointer.at.sub === at.sub,
-      `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`,
-    )
+    // Every put comes through here: messages are made only for claims that are broken.
+    if (pointer.at.revision !== at.revision || pointer.at.sub !== at.sub)
+      assert(false, `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`)
     const last = this.records.at(-1)?.at
-    assert(
-      last === undefined || at.revision > last.revision || (at.revision === last.revision && at.sub > last.sub),
-      `change ${at.revision}/${at.sub} came after change ${last?.revision}/${last?.sub}`,
-    )
+    if (last !== undefined && !isBefore(last, at))
+      assert(false, `change ${at.revision}/${at.sub} came after change ${last.revision}/${last.sub}`)
     // The value is a view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
     const record = value === undefined ? change.record : { ...change.record, value: Buffer.from(value) }
     this.slots.set(record.key, { pointer, record })
@@ -166,8 +163,11 @@ export class Staging implements EntryChanges {
     return true
   }
 
+  /** A record that an earlier step fetched stays when a later one asks for the pointer alone: nothing is committed in between. */
   #pin(mark: number, key: KeyString, slot: Slot): void {
-    this.#pinned.set(key, this.#options.table.findSince(mark, key) ?? slot)
+    const latest = this.#options.table.findSince(mark, key) ?? slot
+    const pinned = this.#pinned.get(key)
+    if (isWhole(latest) || pinned === undefined || !isWhole(pinned)) this.#pinned.set(key, latest)
   }
 
   #inMemory(key: KeyString): Slot | undefined {
@@ -186,5 +186,8 @@ export class Staging implements EntryChanges {
     return slot
   }
 }
+
+const isBefore = (a: RevisionId, b: RevisionId): boolean =>
+  a.revision < b.revision || (a.revision === b.revision && a.sub < b.sub)
 
 const isLive = ({ pointer }: Slot): boolean => pointer !== undefined && !pointer.isTombstone

@@ -12,6 +12,8 @@ type Finding = Contradiction<QuorateInput, QuorateOutput> | undefined
 export interface RevisionOptions {
   readonly initialRevision: number
   readonly isComplete: boolean
+  /** One revision may be several keys': transactions and ranges are in the history as one write for each key. */
+  readonly areShared?: boolean
 }
 
 /**
@@ -29,8 +31,8 @@ export function checkRevisions(operations: readonly QuorateOperation[], options:
   const placed = operations.flatMap((operation) => place(operation) ?? [])
   const changes = new Map<number, QuorateOperation>()
   return (
-    checkUnique(placed, changes) ??
-    checkShown(placed, changes) ??
+    checkUnique(placed, changes, options) ??
+    checkShown(placed, changes, options) ??
     checkNewest(placed, changes, operations) ??
     checkRealTime(placed) ??
     (options.isComplete ? checkGaps(placed, changes, operations, options.initialRevision) : undefined)
@@ -58,11 +60,18 @@ function place(operation: QuorateOperation): Placed | undefined {
 }
 
 /** A revision is one operation's. Fills `changes`. */
-function checkUnique(placed: readonly Placed[], changes: Map<number, QuorateOperation>): Finding {
+function checkUnique(
+  placed: readonly Placed[],
+  changes: Map<number, QuorateOperation>,
+  { areShared = false }: RevisionOptions,
+): Finding {
+  const seen = new Map<string, QuorateOperation>()
   for (const { operation } of placed) {
     const revision = changeOf(operation)
     if (revision === undefined) continue
-    const other = changes.get(revision)
+    const name = areShared ? `${revision} ${operation.input.key}` : String(revision)
+    const other = seen.get(name)
+    seen.set(name, operation)
     if (other !== undefined) {
       return { operations: [other, operation], reason: `Revision ${revision} was given to two writes.` }
     }
@@ -72,11 +81,15 @@ function checkUnique(placed: readonly Placed[], changes: Map<number, QuorateOper
 }
 
 /** What is shown was made by a write of that key, and not after the state that shows it. */
-function checkShown(placed: readonly Placed[], changes: ReadonlyMap<number, QuorateOperation>): Finding {
+function checkShown(
+  placed: readonly Placed[],
+  changes: ReadonlyMap<number, QuorateOperation>,
+  { areShared = false }: RevisionOptions,
+): Finding {
   for (const { operation, least } of placed) {
     const shown = newestShown(outputOf(operation))
     const writer = changes.get(shown)
-    if (writer !== undefined && writer.input.key !== operation.input.key) {
+    if (!areShared && writer !== undefined && writer.input.key !== operation.input.key) {
       return { operations: [writer, operation], reason: `Revision ${shown} is that of another key's write.` }
     }
     if (shown * 2 > least) {

@@ -18,9 +18,15 @@ export interface QuorateModelOptions {
   readonly initialRevision?: number
   /** Nobody else writes: each revision must be some recorded write's. */
   readonly isComplete?: boolean
+  /** One revision may be several keys': of what changed more than one, the history has a write for each. */
+  readonly areShared?: boolean
 }
 
-export function quorateModel({ initialRevision = 1, isComplete = true }: QuorateModelOptions = {}): QuorateModel {
+export function quorateModel({
+  initialRevision = 1,
+  isComplete = true,
+  areShared = false,
+}: QuorateModelOptions = {}): QuorateModel {
   const model: QuorateModel = {
     name: 'Quorate',
     initial: () => absentKey(initialRevision),
@@ -31,7 +37,8 @@ export function quorateModel({ initialRevision = 1, isComplete = true }: Quorate
     prepare: locateUnanswered,
     className: (input) => JSON.stringify(input),
     position: placeOf,
-    checkWhole: (operations) => checkRevisions(locateUnanswered(operations), { initialRevision, isComplete }),
+    checkWhole: (operations) =>
+      checkRevisions(locateUnanswered(operations), { initialRevision, isComplete, areShared }),
     specialise: (operations) => {
       const taken = revisionsTaken(operations)
       return { ...model, step: (state, input, output) => stepKey(state, input, output, taken) }

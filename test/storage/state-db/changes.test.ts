@@ -107,6 +107,27 @@ describe.each(HOMES)('the changes over %s', (_name, makeHome) => {
   })
 })
 
+describe('a revision of many more changes than a page has', () => {
+  it('is read many at a time', async () => {
+    let reads = 0
+    const home = await memoryHome(async (kind, work) => {
+      if (kind === 'read') reads++
+      await Promise.resolve()
+      return work()
+    })
+    const { current: store } = await home.open()
+    const writer = new Writer(store)
+    await writer.txn(Array.from({ length: 3_000 }, (_, n) => [`k${n}`, bytes('x')]))
+    await writer.entry([['a', bytes('y')]])
+    await store.drain()
+    reads = 0
+    const page = (await store.changesFrom(2, { recordsMax: 10, bytesMax: 1_000 }))!
+    expect([page.records.length, page.through]).toEqual([3_000, 2])
+    expect(reads).toBeLessThan(30)
+    await store.close()
+  })
+})
+
 describe('changes that are compacted while they are read', () => {
   it('are refused rather than given with a hole', async () => {
     let whileReading: (() => void) | undefined

@@ -156,6 +156,21 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
     await store.close()
   })
 
+  it('keeps a record that one step of an entry fetched when a later step asks for the pointer alone', async () => {
+    const home = await fresh(makeHome)
+    const { current: store } = await home.open({ cacheBytesMax: 0 })
+    await new Writer(store).entry([
+      ['a', bytes('1')],
+      ['b', bytes('2')],
+    ])
+    await store.drain()
+    await store.prefetch({ pointers: ['a'], records: ['a'], ranges: [] })
+    await store.prefetch({ pointers: ['a', 'b'], records: [], ranges: [] })
+    expect(textOf(store.latestRecord('a'))).toBe('1')
+    expect(() => store.latestRecord('b')).toThrow(/record that was not fetched/)
+    await store.close()
+  })
+
   it('N7: lets calls under way end before it closes, and refuses later ones', async () => {
     const home = await fresh(makeHome)
     const storage = await home.open()

@@ -4,7 +4,7 @@ import type { SourceFile, Violation } from './source.ts'
 
 /** What is started or imported from outside; a worker is started by its address. */
 const ENTRY_POINTS =
-  /^(?:src\/index\.ts|src\/client\/index\.ts|src\/cli\/quorate\.cts|test\/.*(?:\.test|-worker)\.ts|scripts\/(?:[^/]+|[^/]+\/index\.ts))$/
+  /^(?:src\/index\.ts|src\/client\/index\.ts|src\/cli\/quorate\.cts|test\/.*(?:\.test\.ts|-worker\.(?:ts|mjs))|scripts\/(?:[^/]+|[^/]+\/index\.ts))$/
 const PRODUCT_ENTRY_POINTS = /^src\//
 
 /**
