@@ -51,12 +51,11 @@ describe('how long a lease lasts, for display', () => {
 
 describe('what is said of a lease for each of its keys, or of each lease', () => {
   const lease = '0000000000000001'
-  const keyOf = (at: number): string => `k${at}`
 
   it('does not look at all of its keys each time', () => {
     const rows = new Map([
       [leaseRow(lease), encodeLease({ ttlMs: 100, expiresAtMs: 500, isPrivate: false })],
-      ...Array.from({ length: 50_000 }, (_, at) => [attachmentRow(lease, keyOf(at)), ATTACHMENT_VALUE] as const),
+      ...Array.from({ length: 50_000 }, (_, at) => [attachmentRow(lease, `k${at}`), ATTACHMENT_VALUE] as const),
     ])
     const { side } = new KvStateMachine(initialMeta(), rows)
     expect(remainingOf(side, lease, 100)).toBe(400)
