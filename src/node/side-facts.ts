@@ -2,7 +2,7 @@
 // time, the others add what has passed here since they last heard of it. What expires is decided in the log alone.
 import type { LeaseId } from '../api/commands.ts'
 import type { SideState } from '../kv/index.ts'
-import type { SideFacts } from './facade.ts'
+import type { LeaseInfo, LeaseSummary, SideFacts } from './facade.ts'
 
 /**
  * While anything can expire the log hears the time every five seconds. Where it does not there is no leader, and cluster time
@@ -35,10 +35,19 @@ export class TimeEstimate {
 
 type Lease = NonNullable<ReturnType<SideState['lease']>>
 
-const timesOf = ({ lease, ttlMs, expiresAtMs }: Lease, timeMs: number) => ({
+/** Without the keys: sorting those of every lease would stop all else. */
+const summaryOf = ({ lease, ttlMs, expiresAtMs, keyCount }: Lease, timeMs: number): LeaseSummary => ({
   lease,
   ttlMs,
   remainingMs: remaining(expiresAtMs, timeMs),
+  keyCount,
+})
+
+const infoOf = ({ lease, ttlMs, expiresAtMs, keys }: Lease, timeMs: number): LeaseInfo => ({
+  lease,
+  ttlMs,
+  remainingMs: remaining(expiresAtMs, timeMs),
+  keys,
 })
 
 const remaining = (expiresAtMs: number, timeMs: number): number => Math.max(0, expiresAtMs - timeMs)
@@ -50,10 +59,10 @@ export function remainingOf(side: SideState, lease: LeaseId, timeMs: number): nu
 
 export function sideFacts(side: SideState, timeMs: number): SideFacts {
   return {
-    leases: () => side.leases().map((lease) => ({ ...timesOf(lease, timeMs), keyCount: lease.keyCount })),
+    leases: () => side.leases().map((lease) => summaryOf(lease, timeMs)),
     lease: (id) => {
       const lease = side.lease(id)
-      return lease && { ...timesOf(lease, timeMs), keys: lease.keys }
+      return lease && infoOf(lease, timeMs)
     },
     lock: (kind, name) => side.lock(kind, name),
   }

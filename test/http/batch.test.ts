@@ -21,6 +21,9 @@ const put = (key: string): ClientCommand => ({
 const send = (bench: Bench, payload: Buffer, type = TYPE, query = '') =>
   bench.app.server.inject({ method: 'POST', url: `/v1/batch${query}`, headers: { 'content-type': type }, payload })
 
+const many = (command: ClientCommand, count: number): Buffer =>
+  encodeBatchRequest(Array.from({ length: count }, () => command))
+
 describe('a batch', () => {
   it('has an answer for each command, in order, errors among them', async () => {
     const bench = openBench()
@@ -53,8 +56,6 @@ describe('a batch', () => {
     const read = { ...get, keysOnly: false, countOnly: false }
     const txn: ClientCommand = { op: 'txn', compares: [], success: [read], failure: [] }
     const taking: ClientCommand = { op: 'delete', key: 'a', condition: NO_CONDITION, wantsPrevious: true }
-    const many = (command: ClientCommand, count: number): Buffer =>
-      encodeBatchRequest(Array.from({ length: count }, () => command))
     expectInjectedProblem(await send(bench, many(txn, 17)), 400, 'BAD_REQUEST')
     expectInjectedProblem(await send(bench, many(taking, 65)), 400, 'BAD_REQUEST')
     expect(bench.node.writes).toEqual([])
