@@ -5,7 +5,7 @@
 //   npm run simulate -- --minutes 10 --from 5000  as many as fit, from 5000 on
 //   npm run simulate -- --seed 17 --trace         one seed, with all of its events
 import { availableParallelism } from 'node:os'
-import { argv, exit, stdout } from 'node:process'
+import process, { argv, exit, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
 import { runCampaign } from '../test/sim/campaign.ts'
 import type { SeedReport, Totals } from '../test/sim/campaign.ts'
@@ -79,7 +79,13 @@ async function many(): Promise<number> {
   const seeds = number('seeds') ?? (minutes === undefined ? SEEDS_DEFAULT : undefined)
   const from = number('from') ?? 1
   const startMs = performance.now()
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => {
+    stdout.write('\nfinishing the seeds under way; once more to stop at once\n')
+    interrupted.abort()
+  })
   const totals = await runCampaign({
+    signal: interrupted.signal,
     from,
     seeds,
     minutes,

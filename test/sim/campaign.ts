@@ -29,6 +29,8 @@ export interface CampaignOptions {
   readonly workers: number
   /** One in so many seeds is run twice; 1 = all, 0 = none. */
   readonly checkEvery: number
+  /** No further seed is begun once it is aborted; those under way are finished and counted. */
+  readonly signal?: AbortSignal
   readonly onReport?: (report: SeedReport, totals: Totals) => void
 }
 
@@ -65,7 +67,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Totals> {
   }
   const endMs = options.minutes === undefined ? Infinity : performance.now() + options.minutes * 60_000
   const take = (): number | undefined => {
-    const isOver = performance.now() >= endMs || totals.failed.length > 0
+    const isOver = performance.now() >= endMs || totals.failed.length > 0 || options.signal?.aborted === true
     if (isOver || totals.next - options.from >= (options.seeds ?? Infinity)) return undefined
     return totals.next++
   }

@@ -3,6 +3,8 @@ import type { SeedOrder, SeedReport } from './campaign.ts'
 import { runSeedTwice } from './determinism.ts'
 import { runSeed } from './run-seed.ts'
 
+// Ctrl-C reaches all processes of a terminal: the campaign decides what it means.
+process.on('SIGINT', () => {})
 process.on('message', (order: SeedOrder) => void report(order))
 
 async function report({ seed, nodes, isChecked }: SeedOrder): Promise<void> {
