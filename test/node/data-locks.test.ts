@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { type ClientCommand, type CommandResult, type LockCommand, NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import type { LockPlace } from '../../src/node/facade.ts'
+import { put } from '../kv/replica.ts'
 import { Heard, MemoryCluster } from '../support/memory-cluster.ts'
 
 const SHORT_LOG = { retainBytes: 4_000, retainEntries: 20 }
@@ -18,17 +19,6 @@ let cluster: MemoryCluster
 afterEach(async () => {
   await cluster?.close()
 })
-
-const put = (key: string, value: string, more: Partial<ClientCommand> = {}): ClientCommand =>
-  ({
-    op: 'put',
-    key,
-    value: Buffer.from(value),
-    contentType: '',
-    condition: NO_CONDITION,
-    wantsPrevious: false,
-    ...more,
-  }) as ClientCommand
 
 const lock = (owner: string, more: Partial<LockCommand> = {}): LockCommand => ({
   op: 'lock',

@@ -1,9 +1,10 @@
 // The data model on whole clusters: watches and listings while leaders, states and members change.
 import { afterEach, describe, expect, it } from 'vitest'
-import { type ClientCommand, NO_CONDITION } from '../../src/api/commands.ts'
+import { NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { ALL_KEYS, rangeOfKey, rangeOfPrefix } from '../../src/api/ranges.ts'
 import type { ListAnswer, ListRequest } from '../../src/node/facade.ts'
+import { put } from '../kv/replica.ts'
 import { Heard, MemoryCluster } from '../support/memory-cluster.ts'
 import type { Reader } from '../support/watch-reader.ts'
 
@@ -20,17 +21,6 @@ let cluster: MemoryCluster
 afterEach(async () => {
   await cluster?.close()
 })
-
-const put = (key: string, value: string, more: Partial<ClientCommand> = {}): ClientCommand =>
-  ({
-    op: 'put',
-    key,
-    value: Buffer.from(value),
-    contentType: '',
-    condition: NO_CONDITION,
-    wantsPrevious: false,
-    ...more,
-  }) as ClientCommand
 
 /** The events of a reader, without progress. */
 const eventsOf = (reader: Reader): string[] => reader.heard.filter((line) => /^\d/.test(line))
