@@ -88,7 +88,7 @@ export class ControlPlane {
     if (outcome.kind === 'dropped') {
       throw new QuorateError('CONFLICT', `Leadership cannot be handed over now (${outcome.reason}).`)
     }
-    this.#driver.pump()
+    this.#driver.requestTurn()
     // A leader that steps down in its own term has lost the others: nobody is about to take over.
     await this.#until(() => !raft.isLeader && (raft.leaderId !== undefined || raft.term === term))
     if (raft.isLeader || raft.leaderId === undefined || (target !== undefined && raft.leaderId !== target.id)) {

@@ -1,5 +1,5 @@
-// The driver: pumps the consensus core. Every input (a message, a tick, a finished write) changes the core; `pump` then does
-// what the core says must be done: send, persist, apply, confirm reads. It never waits and never re-enters itself.
+// The driver: pumps the consensus core. Every input (a message, a tick, a finished write) changes the core; at the end of the turn
+// `#pump` does what the core says must be done: send, persist, apply, confirm reads. It never waits and never re-enters itself.
 import type { StepOutcome, Write } from '../raft/index.ts'
 import {
   RaftNode,
@@ -17,6 +17,7 @@ import { LIMITS } from './limits.ts'
 import { LogCompaction, type RetentionOptions } from './log-compaction.ts'
 import type { AmnesiaNote, Clock, Logger, PeerTransport, RaftStorage, StateStorage, Timer } from './ports.ts'
 import { type SnapshotPort, Snapshots } from './snapshots.ts'
+import { Turn } from './turn.ts'
 
 /** One tick of the core. Milliseconds. */
 export const TICK_MS = 10
@@ -43,6 +44,8 @@ export interface DriverListener {
   onRoleChange(change: RoleChange): void
   onInstalled(index: LogIndex): void
   onTick(): void
+  /** The turn ends: the last moment to propose, or to ask for a read index, before the core's messages leave. */
+  onTurnEnd(): void
   onFailure(error: Error): void
 }
 
@@ -53,6 +56,7 @@ export class NodeDriver {
   readonly #listener: DriverListener
   readonly #snapshots: Snapshots
   readonly #compaction: LogCompaction
+  readonly #turn: Turn
   #isPumping = false
   #isActive = false
   #isStopped = false
@@ -61,12 +65,18 @@ export class NodeDriver {
   #nextTickMs = 0
   /** The write in flight, so that stopping can wait for it. */
   #writing: Promise<void> = Promise.resolve()
+  #isPersisting = false
   readonly dropped: Record<string, number> = {}
 
   constructor(deps: DriverDeps, listener: DriverListener) {
     this.#deps = deps
     this.#listener = listener
     this.raft = new RaftNode(deps.raft, deps.init)
+    this.#turn = new Turn(
+      deps.clock,
+      () => this.#gather(),
+      () => this.#pump(),
+    )
     this.applier = new Applier(deps.clock, deps.states.current, {
       onApplied: (applied) => {
         this.raft.applied(applied.id.index)
@@ -87,11 +97,21 @@ export class NodeDriver {
     this.#isActive = true
     this.#nextTickMs = this.#deps.clock.now()
     this.#scheduleTick()
-    this.pump()
+    this.requestTurn()
   }
 
   get isActive(): boolean {
     return this.#isActive && !this.#isStopped
+  }
+
+  /** Whether a write of the log is in flight. */
+  get isPersisting(): boolean {
+    return this.#isPersisting
+  }
+
+  /** Has `onTurnEnd` called and the core pumped once this turn has brought all that it brings. */
+  requestTurn(): void {
+    this.#turn.request()
   }
 
   onMessage(message: Message): void {
@@ -107,8 +127,12 @@ export class NodeDriver {
     return this.#snapshots.receive(from, term, chunks)
   }
 
+  #gather(): void {
+    if (this.isActive) this.#listener.onTurnEnd()
+  }
+
   /** Does what the core says until it says nothing more. */
-  pump(): void {
+  #pump(): void {
     if (this.#isPumping || !this.isActive) return
     this.#isPumping = true
     try {
@@ -157,7 +181,7 @@ export class NodeDriver {
     } catch (error) {
       this.fail(error)
     }
-    this.pump()
+    this.requestTurn()
   }
 
   #count(outcome: StepOutcome): void {
@@ -191,10 +215,12 @@ export class NodeDriver {
 
   /** One durable append; with a snapshot, the state is swapped first and the pointer's note cleared after. */
   async #persist(write: Write): Promise<void> {
+    this.#isPersisting = true
     try {
       if (write.snapshot !== undefined) await this.#snapshots.swap(write.snapshot, this.applier)
       await this.#deps.log.append(write)
       if (write.snapshot !== undefined) await this.#finishInstall()
+      this.#isPersisting = false
       if (this.#isStopped) return
       for (const entry of write.entries) this.#compaction.onAppended(entry, entry.data.length)
       this.#input(() => this.raft.persisted(write.id))

@@ -1,11 +1,12 @@
-// The leader's side of batching: groups of commands, its own and forwarded ones, that arrive in one turn become one entry.
-// Closed at the end of the turn, or once it holds LIMITS.batchBytesMax or makes apply read LIMITS.batchValueReadsMax values; a
-// group is never split between entries.
+// The leader's side of batching: groups of commands, its own and forwarded ones, become one entry. It is closed at the end of the
+// turn; while the log is writing, groups go on gathering, because the entry could not become durable before that write is over,
+// and one large entry costs the whole cluster less than several small ones. An entry holds at most LIMITS.batchBytesMax and makes
+// apply read at most LIMITS.batchValueReadsMax values; a group is never split between entries.
 import { encodeEntry } from '../api/command-codec.ts'
 import type { GroupTag } from '../api/commands.ts'
 import type { ProposeOutcome } from '../raft/index.ts'
 import { LIMITS } from './limits.ts'
-import type { Clock, ForwardAnswer } from './ports.ts'
+import type { ForwardAnswer } from './ports.ts'
 
 interface WaitingGroup {
   readonly tag: GroupTag
@@ -19,48 +20,50 @@ export interface ProposerPort {
   propose(data: Uint8Array): ProposeOutcome
   /** Cluster time for the stamp, in milliseconds. */
   clusterTimeMs(): number
-  /** Something was proposed: see to it. */
-  pump(): void
+  /** Whether a write of the log is in flight; a turn ends after it. */
+  isPersisting(): boolean
+  /** Has `close` called at the end of this turn. */
+  requestTurn(): void
 }
 
 export class Proposer {
-  readonly #clock: Clock
   readonly #port: ProposerPort
   #groups: WaitingGroup[] = []
-  #isScheduled = false
+  #waitingBytes = 0
 
-  constructor(clock: Clock, port: ProposerPort) {
-    this.#clock = clock
+  constructor(port: ProposerPort) {
     this.#port = port
   }
 
   /** Adds a group to this turn's entry. The body has been validated; `valueReads` says how many values it makes apply read. */
   add(tag: GroupTag, body: Uint8Array, answer: (answer: ForwardAnswer) => void, valueReads = 0): void {
     this.#groups.push({ tag, body, valueReads, answer })
-    if (this.#isScheduled) return
-    this.#isScheduled = true
-    this.#clock.soon(() => this.close())
+    this.#waitingBytes += body.length
+    this.#port.requestTurn()
   }
 
   /** Proposes an entry that holds nothing but the time, on which apply then agrees. Behind what waits already. */
   stamp(answer: (answer: ForwardAnswer) => void): void {
-    this.close()
+    this.#proposeAll()
     answer(this.#propose([]))
-    this.#port.pump()
+    this.#port.requestTurn()
   }
 
-  /** Closes the batch now: called at the end of the turn, and by whoever knows that nothing more will come. */
+  /** The turn ends. */
   close(): void {
-    this.#isScheduled = false
+    if (this.#port.isPersisting() && this.#waitingBytes < LIMITS.batchBytesMax) return
+    this.#proposeAll()
+  }
+
+  #proposeAll(): void {
     const groups = this.#groups
-    if (groups.length === 0) return
     this.#groups = []
+    this.#waitingBytes = 0
     for (let from = 0; from < groups.length;) {
       const next = endOfEntry(groups, from)
       this.#propose(groups.slice(from, next))
       from = next
     }
-    this.#port.pump()
   }
 
   #propose(groups: readonly WaitingGroup[]): ForwardAnswer {

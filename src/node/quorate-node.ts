@@ -90,6 +90,7 @@ export class QuorateNode implements facade.NodeFacade {
         onRoleChange: (change) => this.#onRoleChange(change),
         onInstalled: (index) => this.#services.onInstalled(index),
         onTick: () => this.#services.onTick(),
+        onTurnEnd: () => this.#services.onTurnEnd(),
         onFailure: (error) => this.#failed.resolve(error),
       },
     )

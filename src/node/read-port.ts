@@ -16,9 +16,10 @@ export function readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }
   return {
     requestReadIndex: (id) => {
       if (!driver.isActive || driver.raft.readIndex(id).kind !== 'accepted') return false
-      driver.pump()
+      driver.requestTurn()
       return true
     },
+    requestTurn: () => driver.requestTurn(),
     get appliedIndex() {
       return driver.applier.appliedIndex
     },

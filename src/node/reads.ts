@@ -17,6 +17,8 @@ export type ReadCallback = (outcome: ReadAnswer | QuorateError) => void
 export interface ReadPort {
   /** Asks for a read index under this id; false when nobody can be asked now. */
   requestReadIndex(id: ReadId): boolean
+  /** Has `flush` called at the end of this turn. */
+  requestTurn(): void
   readonly appliedIndex: LogIndex
   readonly revision: number
   /** True while this node may serve from its state at all. */
@@ -55,7 +57,7 @@ export class Reads {
   readonly #port: ReadPort
   /** Waiting to join the next round. */
   #joining: PendingRead[] = []
-  #isRoundScheduled = false
+  #isRoundDue = false
   #nextId = 1
   readonly #rounds = new Map<ReadId, Round>()
   /** Confirmed, waiting for apply: in the order of confirmation, so by ascending index within a leader's term. */
@@ -165,7 +167,7 @@ export class Reads {
 
   /** A leader may have become reachable. */
   retry(): void {
-    if (this.#joining.length > 0) this.#scheduleRound()
+    if (this.#joining.length > 0) this.#requestRound()
   }
 
   /** Answers what has waited long enough, and asks again where an answer is overdue. Called every few ticks. */
@@ -192,6 +194,20 @@ export class Reads {
     this.#confirmed = this.#confirmed.filter(({ reads }) => reads.some(isReaderWaiting) || ++idle <= IDLE_ROUNDS_MAX)
   }
 
+  #requestRound(): void {
+    this.#isRoundDue = true
+    this.#port.requestTurn()
+  }
+
+  /** The turn ends: the linearizable reads that it brought ask for their index. */
+  flush(): void {
+    if (!this.#isRoundDue) return
+    this.#isRoundDue = false
+    const reads = this.#joining.filter((read) => !read.isDone)
+    this.#joining = []
+    if (reads.length > 0 && !this.#ask(reads)) this.#joining.push(...reads)
+  }
+
   close(): void {
     this.#isClosed = true
   }
@@ -202,7 +218,7 @@ export class Reads {
 
   #join(read: PendingRead): void {
     this.#joining.push(read)
-    this.#scheduleRound()
+    this.#requestRound()
   }
 
   /** Reads of a round that came to nothing wait for the next, as long as they would wait for a leader. */
@@ -213,17 +229,6 @@ export class Reads {
       read.heldUntilMs = Math.max(read.heldUntilMs, now + holdMs(read.options.timeoutMs))
       this.#join(read)
     }
-  }
-
-  #scheduleRound(): void {
-    if (this.#isRoundScheduled) return
-    this.#isRoundScheduled = true
-    this.#clock.soon(() => {
-      this.#isRoundScheduled = false
-      const reads = this.#joining.filter((read) => !read.isDone)
-      this.#joining = []
-      if (reads.length > 0 && !this.#ask(reads)) this.#joining.push(...reads)
-    })
   }
 
   #ask(reads: readonly PendingRead[]): boolean {

@@ -61,10 +61,11 @@ export class NodeServices {
     this.#time = new TimeEstimate(meta.clusterTimeMs, clock.now())
     this.#retention = new Retention(options.historyRetention, meta)
     this.#compactRevision = meta.compactRevision
-    this.proposer = new Proposer(clock, {
+    this.proposer = new Proposer({
       propose: (data) => driver.raft.propose(data),
       clusterTimeMs: () => this.#stampMs(),
-      pump: () => driver.pump(),
+      isPersisting: () => driver.isPersisting,
+      requestTurn: () => driver.requestTurn(),
     })
     this.writes = new Writes(clock, { id: self.id, boot }, this.#writePort(refusal))
     const freshAtMs = (): number | undefined => this.reads.freshAtMs
@@ -135,6 +136,12 @@ export class NodeServices {
     this.#expiry.check()
   }
 
+  onTurnEnd(): void {
+    this.writes.flush()
+    this.reads.flush()
+    this.proposer.close()
+  }
+
   sweep(): void {
     this.#sweeps++
     this.writes.sweep()
@@ -197,7 +204,7 @@ export class NodeServices {
       },
       proposeGroup: (number, body, answer, valueReads) =>
         this.proposer.add({ member: self.id, boot, number }, body, answer, valueReads),
-      endTurn: () => this.proposer.close(),
+      requestTurn: () => driver.requestTurn(),
       forward: (to, number, body, answer) => this.#ports.transport.forward(to, number, body, answer),
       refusal,
     }

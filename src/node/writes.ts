@@ -28,8 +28,8 @@ export interface WritePort {
   readonly appliedIndex: LogIndex
   /** Puts the body into the leader's current batch; `answer` tells the fate of the proposal. */
   proposeGroup(number: number, body: Uint8Array, answer: (answer: ForwardAnswer) => void, valueReads: number): void
-  /** Nothing more will be proposed in this turn. */
-  endTurn(): void
+  /** Has `flush` called at the end of this turn. */
+  requestTurn(): void
   forward(to: NodeId, number: number, body: Uint8Array, answer: (answer: ForwardAnswer) => void): void
   /** Refuses what may not be proposed here and now (disk space), as an error of the table. */
   refusal(command: ClientCommand): QuorateError | undefined
@@ -44,7 +44,8 @@ export class Writes {
   readonly #port: WritePort
   /** Not yet on their way. In the order of arrival, but for those that came back. */
   #queue: PendingWrite[] = []
-  #isFlushScheduled = false
+  /** Something new came, or a leader: what came back alone waits, or it would be sent to and fro. */
+  #isFlushDue = false
   #isClosed = false
   #nextNumber = 1
   readonly #outstanding = new Set<PendingWrite>()
@@ -83,12 +84,12 @@ export class Writes {
     this.#outstanding.add(write)
     this.#outstandingBytes += write.sizeBytes
     this.#queue.push(write)
-    this.#scheduleFlush()
+    this.#requestFlush()
   }
 
   /** A leader may have become reachable: whatever waits is sent on its way. */
   retry(): void {
-    if (this.#queue.length > 0) this.#scheduleFlush()
+    if (this.#queue.length > 0) this.#requestFlush()
   }
 
   /** Nothing new is accepted; what is in flight goes on. */
@@ -170,17 +171,15 @@ export class Writes {
     return this.#port.refusal(command)
   }
 
-  #scheduleFlush(): void {
-    if (this.#isFlushScheduled) return
-    this.#isFlushScheduled = true
-    this.#clock.soon(() => {
-      this.#isFlushScheduled = false
-      this.#flush()
-    })
+  #requestFlush(): void {
+    this.#isFlushDue = true
+    this.#port.requestTurn()
   }
 
-  /** Closes the batch of this turn. Without a leader everything stays where it is. */
-  #flush(): void {
+  /** The turn ends: what it brought goes on its way. Without a leader everything stays where it is. */
+  flush(): void {
+    if (!this.#isFlushDue) return
+    this.#isFlushDue = false
     const leader = this.#port.leaderId
     if (!this.#port.isLeader && leader === undefined) return
     const queue = this.#queue
@@ -190,7 +189,6 @@ export class Writes {
       from = next
       if (writes.length > 0) this.#send(writes, leader, valueReads)
     }
-    if (this.#port.isLeader) this.#port.endTurn()
   }
 
   #send(writes: PendingWrite[], leader: NodeId | undefined, valueReads: number): void {

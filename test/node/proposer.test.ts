@@ -6,6 +6,7 @@ import { ByteWriter } from '../../src/lib/bytes.ts'
 import { LIMITS } from '../../src/node/limits.ts'
 import type { ForwardAnswer } from '../../src/node/ports.ts'
 import { Proposer } from '../../src/node/proposer.ts'
+import { Turn } from '../../src/node/turn.ts'
 import type { ProposeOutcome } from '../../src/raft/index.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
@@ -13,16 +14,23 @@ class Bench {
   readonly clock = new VirtualClock()
   readonly entries: number[][] = []
   readonly answers: (readonly [number, ForwardAnswer])[] = []
-  pumps = 0
+  turns = 0
   refusal: ProposeOutcome | undefined
-  readonly proposer = new Proposer(this.clock, {
+  isPersisting = false
+  readonly #turn = new Turn(
+    this.clock,
+    () => this.proposer.close(),
+    () => this.turns++,
+  )
+  readonly proposer: Proposer = new Proposer({
     propose: (data) => {
       if (this.refusal !== undefined) return this.refusal
       this.entries.push(decodeEntry(data).groups.map((group) => group.tag.number))
       return { kind: 'accepted', id: { term: 1, index: this.entries.length } }
     },
     clusterTimeMs: () => 7,
-    pump: () => this.pumps++,
+    isPersisting: () => this.isPersisting,
+    requestTurn: () => this.#turn.request(),
   })
 
   add(number: number, valueBytes = 1, valueReads = 0): void {
@@ -43,7 +51,29 @@ describe('the proposer', () => {
     expect(bench.entries).toEqual([[1, 2, 3]])
     const id = { term: 1, index: 1 }
     expect(bench.answers).toEqual([1, 2, 3].map((number) => [number, { kind: 'proposed', id }]))
-    expect(bench.pumps).toBe(1)
+    expect(bench.turns).toBe(1)
+  })
+
+  it('goes on gathering while the log is writing, and closes the entry when that is over', () => {
+    const bench = new Bench()
+    bench.isPersisting = true
+    bench.add(1)
+    bench.clock.settle()
+    bench.add(2)
+    bench.clock.settle()
+    expect(bench.entries).toEqual([])
+    bench.isPersisting = false
+    bench.add(3)
+    bench.clock.settle()
+    expect(bench.entries).toEqual([[1, 2, 3]])
+  })
+
+  it('does not wait for the log once an entry is full', () => {
+    const bench = new Bench()
+    bench.isPersisting = true
+    bench.add(1, LIMITS.batchBytesMax)
+    bench.clock.settle()
+    expect(bench.entries).toEqual([[1]])
   })
 
   it('closes an entry at its limit without splitting a group, and lets a larger one go alone', () => {
@@ -70,7 +100,7 @@ describe('the proposer', () => {
     bench.proposer.close()
     bench.clock.settle()
     expect(bench.entries).toEqual([[1]])
-    expect(bench.pumps).toBe(1)
+    expect(bench.turns).toBe(1)
   })
 
   it('tells for certain that nothing was proposed', () => {

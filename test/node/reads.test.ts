@@ -6,6 +6,7 @@ import type { ReadAnswer, ReadOptions } from '../../src/node/facade.ts'
 import { LIMITS } from '../../src/node/limits.ts'
 import type { Found } from '../../src/node/ports.ts'
 import { Reads } from '../../src/node/reads.ts'
+import { Turn } from '../../src/node/turn.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
 interface Outcome {
@@ -27,11 +28,17 @@ class Bench {
   constructor() {
     // oxlint-disable-next-line no-this-alias -- getters of the port read this bench
     const bench = this
+    const turn = new Turn(
+      this.clock,
+      () => this.reads.flush(),
+      () => {},
+    )
     this.reads = new Reads(this.clock, {
       requestReadIndex: (id) => {
         if (bench.hasLeader) bench.asked.push(id)
         return bench.hasLeader
       },
+      requestTurn: () => turn.request(),
       get appliedIndex() {
         return bench.appliedIndex
       },

@@ -7,6 +7,7 @@ import type { EntryId, NodeId } from '../../src/raft/index.ts'
 import { LIMITS } from '../../src/node/limits.ts'
 import type { ForwardAnswer } from '../../src/node/ports.ts'
 import { Writes } from '../../src/node/writes.ts'
+import { Turn } from '../../src/node/turn.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
 
 const SELF = { id: '0000000000000001', boot: 7 }
@@ -35,6 +36,11 @@ class Bench {
     const take = (to: NodeId, number: number, body: Uint8Array, answer: Sent['answer']): void => {
       this.sent.push({ to, number, answer, commands: decodeClientCommands(body) })
     }
+    const turn = new Turn(
+      this.clock,
+      () => this.writes.flush(),
+      () => {},
+    )
     this.writes = new Writes(this.clock, SELF, {
       get isLeader() {
         return bench.isLeader
@@ -49,7 +55,7 @@ class Bench {
         this.valueReads.push(valueReads)
         take('self', number, body, answer)
       },
-      endTurn: () => {},
+      requestTurn: () => turn.request(),
       forward: (to, number, body, answer) => take(to, number, body, answer),
       refusal: () => this.refused,
     })
