@@ -12,7 +12,8 @@ import { batchRoute } from './batch.ts'
 import { BodyReader, Continuations } from './body.ts'
 import type { HttpContext } from './context.ts'
 import { Edge } from './edge.ts'
-import { guard } from './guard.ts'
+import { FastLane } from './fast-lane.ts'
+import { guard, HostRule } from './guard.ts'
 import { keyRoutes } from './keys.ts'
 import { leaseRoutes } from './leases.ts'
 import { HTTP_LIMITS } from './limits.ts'
@@ -53,15 +54,17 @@ export function buildApp(options: AppOptions): App {
   const rawErrors = new RawErrors(edge)
   const continuations = new Continuations()
   const server = createServer(rawErrors)
-  server.addHook('onRequest', guard(edge, options))
+  const hosts = new HostRule(options)
+  server.addHook('onRequest', guard(edge, hosts))
   server.setErrorHandler((error, request, reply) => edge.fail(request, reply, error))
-  logRequests(server, options.log)
+  const isLogging = logRequests(server, options.log)
 
   const streams = new Streams()
   const newLeaseId = options.newLeaseId ?? randomLeaseId
   const context: HttpContext = { edge, bodies: new BodyReader(), continuations, streams, newLeaseId }
   addRoutes(server, handlersOf(context, options.versions))
   rawErrors.attach(server, continuations)
+  if (!isLogging) addFastLane(server, edge, hosts)
   const drain = (): void => {
     edge.drain()
     streams.drain()
@@ -123,11 +126,21 @@ function createServer(rawErrors: RawErrors): FastifyInstance {
 }
 
 /** Only where the log shows it: at `info` a request leaves no line. */
-function logRequests(server: FastifyInstance, log: FastifyBaseLogger): void {
-  if (log.level !== 'debug' && log.level !== 'trace') return
+function logRequests(server: FastifyInstance, log: FastifyBaseLogger): boolean {
+  if (log.level !== 'debug' && log.level !== 'trace') return false
   server.addHook('onResponse', (request, reply, done) => {
     const { method, originalUrl: target } = request
     log.debug({ method, target, status: reply.statusCode, ms: Math.round(reply.elapsedTime) }, 'request')
+    done()
+  })
+  return true
+}
+
+/** Requests on the fast lane pass no hooks: not where each is to be logged. */
+function addFastLane(server: FastifyInstance, edge: Edge, hosts: HostRule): void {
+  const lane = new FastLane(server.server, edge, hosts)
+  server.addHook('preClose', (done) => {
+    lane.close()
     done()
   })
 }

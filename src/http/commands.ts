@@ -5,7 +5,7 @@ import { QuorateError } from '../api/errors.ts'
 import type { BodyReader } from './body.ts'
 import type { HttpContext } from './context.ts'
 import { isRefusal } from './edge.ts'
-import type { Edge, FlatHeaders } from './edge.ts'
+import type { Answering, Asked, Edge, FlatHeaders } from './edge.ts'
 import { checkJsonType, parseJson } from './json.ts'
 import { JsonObject } from './json-object.ts'
 import { HTTP_LIMITS } from './limits.ts'
@@ -21,8 +21,8 @@ const NONE: FlatHeaders = []
 /** Proposes the command and answers. */
 export function propose(
   edge: Edge,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: Asked,
+  reply: Answering,
   command: ClientCommand,
   timeoutMs: number,
   answer: Answer,
@@ -32,8 +32,8 @@ export function propose(
 
 export function answerOutcome(
   edge: Edge,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: Asked,
+  reply: Answering,
   outcome: CommandResult | QuorateError,
   answer: Answer,
 ): void {

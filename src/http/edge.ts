@@ -1,6 +1,7 @@
 // The way out: every answer leaves through here, with the headers that every answer has. Answers are written straight to
 // Node's response: a flat list of headers and a body of known length cost a tenth less than Fastify's own way of replying.
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
+import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 import { QuorateError } from '../api/errors.ts'
 import { AssertionError } from '../lib/assert.ts'
 import type { NodeFacade } from '../node/facade.ts'
@@ -9,6 +10,27 @@ import type { Problem } from './problems.ts'
 
 /** Names and values in turn. */
 export type FlatHeaders = string[]
+
+/** What an answer depends on of its request: Fastify's, or one that the fast lane read. */
+export interface Asked {
+  readonly method: string
+  readonly raw: { readonly headers: IncomingHttpHeaders }
+}
+
+/** Where an answer goes: Fastify's reply, or a connection on the fast lane. */
+export interface Answering {
+  hijack(): unknown
+  readonly request: { readonly method: string }
+  readonly raw: {
+    readonly headersSent: boolean
+    readonly destroyed: boolean
+    writeHead(status: number, headers: FlatHeaders): unknown
+    end(): unknown
+    end(body: string, encoding: 'latin1'): unknown
+    end(body: Uint8Array): unknown
+    destroy(): unknown
+  }
+}
 
 export class Edge {
   readonly node: NodeFacade
@@ -48,12 +70,13 @@ export class Edge {
   }
 
   /** A string body is latin1: one byte a code unit. Without a body there is no Content-Length either. */
-  finish(reply: FastifyReply, status: number, headers: FlatHeaders, body: string | Uint8Array | undefined): void {
+  finish(reply: Answering, status: number, headers: FlatHeaders, body: string | Uint8Array | undefined): void {
     reply.hijack()
     const response = reply.raw
     if (response.headersSent || response.destroyed) return
     if (body === undefined) {
-      response.writeHead(status, headers).end()
+      response.writeHead(status, headers)
+      response.end()
       return
     }
     headers.push('Content-Length', String(body.length))
@@ -70,17 +93,17 @@ export class Edge {
     reply.raw.flushHeaders()
   }
 
-  json(reply: FastifyReply, status: number, document: unknown, revision?: number, extra: FlatHeaders = []): void {
+  json(reply: Answering, status: number, document: unknown, revision?: number, extra: FlatHeaders = []): void {
     this.jsonText(reply, status, JSON.stringify(document), revision, extra)
   }
 
-  jsonText(reply: FastifyReply, status: number, text: string, revision?: number, extra: FlatHeaders = []): void {
+  jsonText(reply: Answering, status: number, text: string, revision?: number, extra: FlatHeaders = []): void {
     const headers = this.head(revision)
     headers.push('Content-Type', 'application/json', 'Cache-Control', 'no-store', ...extra)
     this.finish(reply, status, headers, Buffer.from(text))
   }
 
-  problem(reply: FastifyReply, refusal: Problem, revision?: number, extra: FlatHeaders = []): void {
+  problem(reply: Answering, refusal: Problem, revision?: number, extra: FlatHeaders = []): void {
     const headers = this.head(revision)
     headers.push('Content-Type', 'application/problem+json', 'Cache-Control', 'no-store')
     headers.push(...retryHeaders(refusal), ...extra)
@@ -88,7 +111,7 @@ export class Edge {
   }
 
   /** Any error at all, as a problem. What is not the caller's doing is logged here, whole, and answered without a word of it. */
-  fail(request: FastifyRequest, reply: FastifyReply, error: unknown, extra: FlatHeaders = []): void {
+  fail(request: Asked, reply: Answering, error: unknown, extra: FlatHeaders = []): void {
     const isRead = request.method === 'GET' || request.method === 'HEAD'
     const known = fromFastify(error)
     // A body that is under way cannot become a problem document; that it breaks off is all that can be said.
@@ -121,7 +144,7 @@ export class Edge {
   }
 
   /** Runs what answers a request outside of Fastify's reach, in a callback: its errors are this request's, not the caller's. */
-  guarded(request: FastifyRequest, reply: FastifyReply, answer: () => void): void {
+  guarded(request: Asked, reply: Answering, answer: () => void): void {
     try {
       answer()
     } catch (error) {

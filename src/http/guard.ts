@@ -59,8 +59,7 @@ const ALWAYS = new Set(['/livez', '/readyz'])
 export type GuardHook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
 /** The hook that Fastify runs first for each request, also for those without a route. */
-export function guard(edge: Edge, options: GuardOptions): GuardHook {
-  const rule = new HostRule(options)
+export function guard(edge: Edge, rule: HostRule): GuardHook {
   return (request, reply, done) => {
     try {
       checkRequest(request, rule)

@@ -1,5 +1,4 @@
 // What the routes of one key answer: the value with its metadata, or what became of a write.
-import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { CommandResult, KeyEntry } from '../api/commands.ts'
 import type { QuorateError } from '../api/errors.ts'
 import { asBuffer } from '../lib/bytes.ts'
@@ -7,7 +6,7 @@ import type { ReadAnswer } from '../node/facade.ts'
 import { unexpected } from './commands.ts'
 import { entityTag, readVerdict } from './conditions.ts'
 import { isRefusal } from './edge.ts'
-import type { Edge, FlatHeaders } from './edge.ts'
+import type { Answering, Asked, Edge, FlatHeaders } from './edge.ts'
 import { entryOrNull } from './entry-json.ts'
 import { HTTP_LIMITS } from './limits.ts'
 import { problem } from './problems.ts'
@@ -20,7 +19,7 @@ const KEY_NOT_FOUND = problem('KEY_NOT_FOUND', 'The key does not exist.')
 
 export function answerWrite(
   edge: Edge,
-  reply: FastifyReply,
+  reply: Answering,
   result: CommandResult,
   wantsPrevious: boolean,
   extra: FlatHeaders,
@@ -50,8 +49,8 @@ export function answerWrite(
 /** `isNow`: not of the past, so that the entry's lease may be asked how long it lasts. */
 export function answerRead(
   edge: Edge,
-  request: FastifyRequest,
-  reply: FastifyReply,
+  request: Asked,
+  reply: Answering,
   outcome: ReadAnswer | QuorateError,
   isNow: boolean,
 ): void {

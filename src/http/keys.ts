@@ -1,6 +1,7 @@
 // The routes of one key: PUT, GET, HEAD, DELETE, and POST for counters. The hot path: callbacks instead of promises, nothing
 // parsed that is not there, one call of the node for each request.
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { NO_CONDITION } from '../api/commands.ts'
 import type { ClientCommand, Condition, Fence, LeaseId } from '../api/commands.ts'
 import { QuorateError } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
@@ -8,7 +9,7 @@ import type { KeyString } from '../lib/bytes.ts'
 import { afterBody, hasBody, propose } from './commands.ts'
 import { checkReadConditions, writeCondition } from './conditions.ts'
 import type { HttpContext } from './context.ts'
-import type { Edge } from './edge.ts'
+import type { Answering, Asked, Edge } from './edge.ts'
 import { answerRead, answerWrite, OCTET_STREAM } from './key-answers.ts'
 import { waitForChange } from './long-poll.ts'
 import { checkIdempotencyKey, onceOf } from './once.ts'
@@ -59,9 +60,7 @@ export function keyRoutes(context: HttpContext): KeyRoutes {
         readWithParameters(context, request, reply, key, parseQuery(query, GET_PARAMETERS))
         return
       }
-      edge.node.read(key, DEFAULT_READ, (outcome) => {
-        edge.guarded(request, reply, () => answerRead(edge, request, reply, outcome, true))
-      })
+      readPlainly(edge, request, reply, key)
     },
 
     put(request, reply) {
@@ -117,6 +116,29 @@ function add(context: HttpContext): Handler {
   }
 }
 
+/** A GET that asks for nothing but the key. */
+export function readPlainly(edge: Edge, request: Asked, reply: Answering, key: KeyString): void {
+  edge.node.read(key, DEFAULT_READ, (outcome) => {
+    edge.guarded(request, reply, () => answerRead(edge, request, reply, outcome, true))
+  })
+}
+
+/** A PUT of a value without a condition, a parameter or anything else. */
+export function putPlainly(
+  edge: Edge,
+  request: Asked,
+  reply: Answering,
+  { key, value, contentType }: { readonly key: KeyString; readonly value: Uint8Array; readonly contentType: string },
+): void {
+  const command: ClientCommand = { op: 'put', key, value, contentType, condition: NO_CONDITION, wantsPrevious: false }
+  write(edge, request, reply, command, PLAIN)
+}
+
+/** A DELETE of the same kind. */
+export function deletePlainly(edge: Edge, request: Asked, reply: Answering, key: KeyString): void {
+  write(edge, request, reply, { op: 'delete', key, condition: NO_CONDITION, wantsPrevious: false }, PLAIN)
+}
+
 function readWithParameters(
   context: HttpContext,
   request: FastifyRequest,
@@ -144,13 +166,7 @@ function readWithParameters(
     })
 }
 
-function write(
-  edge: Edge,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  command: ClientCommand,
-  options: WriteOptions,
-): void {
+function write(edge: Edge, request: Asked, reply: Answering, command: ClientCommand, options: WriteOptions): void {
   propose(edge, request, reply, command, options.timeoutMs, (result, extra) =>
     answerWrite(edge, reply, result, options.wantsPrevious, extra),
   )
@@ -172,6 +188,13 @@ function emptied(
 type RequestHeaders = FastifyRequest['raw']['headers']
 
 const NO_REST: WriteRest = {}
+
+const PLAIN: WriteOptions = {
+  condition: NO_CONDITION,
+  wantsPrevious: false,
+  timeoutMs: WIRE_LIMITS.timeoutMsDefault,
+  rest: NO_REST,
+}
 
 function writeOptions(headers: RequestHeaders, query: string | undefined, known: readonly string[]): WriteOptions {
   if (headers['idempotency-key'] !== undefined) checkIdempotencyKey(headers)
@@ -220,7 +243,7 @@ function summand(parameters: QueryParameters): bigint {
 }
 
 /** What is stored as the entry's content type, after refusing what would make the body something else than the value. */
-function contentTypeOf(headers: RequestHeaders): string {
+export function contentTypeOf(headers: RequestHeaders): string {
   const encoding = headers['content-encoding']
   if (encoding !== undefined && encoding.trim().toLowerCase() !== 'identity')
     throw new QuorateError(

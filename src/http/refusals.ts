@@ -1,8 +1,7 @@
 // Refusals by the state machine as HTTP answers: one row for each reason, and the one for a condition that does not hold.
-import type { FastifyReply } from 'fastify'
 import type { RefusalReason } from '../api/commands.ts'
 import type { ErrorCode } from '../api/errors.ts'
-import type { Edge, FlatHeaders } from './edge.ts'
+import type { Answering, Edge, FlatHeaders } from './edge.ts'
 import { problem } from './problems.ts'
 import type { Problem } from './problems.ts'
 
@@ -55,7 +54,7 @@ export function refusal(reason: RefusalReason, details?: Readonly<Record<string,
 /** Of a refused compaction, the revision is the compact revision that is in force, not the store's. */
 export function answerRefusal(
   edge: Edge,
-  reply: FastifyReply,
+  reply: Answering,
   { reason, revision }: { readonly reason: RefusalReason; readonly revision: number },
   extra: FlatHeaders,
 ): void {
@@ -66,7 +65,7 @@ export function answerRefusal(
 /** A condition that did not hold, with the modRevision that did; 0 when the key is absent. */
 export function refusePrecondition(
   edge: Edge,
-  reply: FastifyReply,
+  reply: Answering,
   currentRevision: number,
   revision: number,
   extra: FlatHeaders = [],

@@ -238,7 +238,7 @@ describe('what is not HTTP as we take it', () => {
     const { connect, node } = await listenBench()
     node.isHolding = true
     const connection = await connect()
-    connection.send('PUT /v1/kv/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx')
+    connection.send('PUT /v1/kv/a?timeout=5s HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\n\r\nx')
     await eventually(() => node.held).toBe(1)
     connection.send('nonsense\r\n\r\n')
     expect((await connection.closed()).toString()).toBe('')
