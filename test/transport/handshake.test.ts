@@ -124,7 +124,8 @@ class Stranger {
   isClosed = false
 
   constructor(port: number) {
-    this.#socket = connect({ host: '127.0.0.1', port })
+    // Otherwise a second frame waits for the acknowledgement of the first, which the kernel puts off.
+    this.#socket = connect({ host: '127.0.0.1', port, noDelay: true })
     const reader = new FrameReader(2 ** 20)
     this.#socket.on('error', () => {})
     this.#socket.on('close', () => (this.isClosed = true))
