@@ -1,5 +1,5 @@
 // How the tests run, in three parts that follow each other: units, together with the exploration of the core with its private fields
-// opened; the zoo, which starts a process for each of its bugs; whole clusters. The first has a worker for each core: left to itself,
+// opened; the zoo, which hunts its bugs in processes of its own; whole clusters. The first has a worker for each core: left to itself,
 // vitest keeps one core back, which is half of a small machine. Clusters mostly wait, for elections and time-outs.
 // QUORATE_ZOO=id plants that bug into the sources first (test/zoo).
 import { availableParallelism } from 'node:os'
