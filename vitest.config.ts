@@ -1,6 +1,7 @@
 // How the tests run, in three parts that follow each other: units, together with the exploration of the core with its private fields
 // opened; the zoo, which hunts its bugs in processes of its own; whole clusters. The first has a worker for each core: left to itself,
-// vitest keeps one core back, which is half of a small machine. Clusters mostly wait, for elections and time-outs.
+// vitest keeps one core back, which is half of a small machine. Of the clusters, two files run side by side: they mostly wait, for
+// elections and time-outs, and more of them would make each other's elections late.
 // QUORATE_ZOO=id plants that bug into the sources first (test/zoo).
 import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
@@ -45,7 +46,7 @@ export default defineConfig({
         test: {
           name: 'cluster',
           include: ['test/cluster/**/*.test.ts'],
-          maxWorkers: 3,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
           testTimeout: 240_000,
           hookTimeout: 120_000,

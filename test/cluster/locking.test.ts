@@ -213,7 +213,7 @@ describe('the commands', () => {
     const watching = run([BIN, 'watch', '--prefix', 'cli/', '--initial', '--json'], (line) => changes.push(line))
     await until('the watch has begun', () => changes.some((line) => line.includes('sync')))
     const script = `"$0" "$1" put cli/fenced "$QUORATE_LOCK_TOKEN" --fence "$QUORATE_FENCE"; exit 7`
-    const lock = ['lock', 'nightly', '--ttl', '2s', '--']
+    const lock = ['lock', 'nightly', '--ttl', '30s', '--']
     const holder = run([BIN, ...lock, 'sh', '-c', script, process.execPath, BIN], () => {})
     expect(await exitOf(holder)).toBe(7)
     const token = Number((await client.get('cli/fenced'))!.text())
@@ -224,10 +224,12 @@ describe('the commands', () => {
 
     const leaders: string[] = []
     run([BIN, 'elect', 'chief', '--observe'], (line) => leaders.push(line))
-    const candidate = (value: string) => run([BIN, 'elect', 'chief', '--value', value, '--ttl', '1s'], () => {})
-    const ann = candidate('ann')
+    const candidate = (value: string, ttl: string) =>
+      run([BIN, 'elect', 'chief', '--value', value, '--ttl', ttl], () => {})
+    // Whoever dies is waited for; a lease of whoever lives must not end because the machine is busy.
+    const ann = candidate('ann', '1s')
     await until('ann leads', () => leaders.some((line) => line.endsWith('ann')))
-    const bob = candidate('bob')
+    const bob = candidate('bob', '30s')
     await end(ann)
     await until('bob leads', () => leaders.some((line) => line.endsWith('bob')))
     bob.kill('SIGINT')
