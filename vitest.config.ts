@@ -22,7 +22,7 @@ export default defineConfig({
           include: ['test/**/*.test.ts'],
           exclude: ['test/cluster/**', 'test/raft/exploration/**', 'test/zoo/**'],
           maxWorkers: CORES,
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {
