@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
 import type { Bug } from '../test/zoo/bug.ts'
 import { BUGS, WAITING } from '../test/zoo/bugs.ts'
-import { hunt } from '../test/zoo/hunt.ts'
+import { Hunters } from '../test/zoo/hunt.ts'
 import { Control, huntBySimulation } from '../test/zoo/simulation.ts'
 import type { Verdict } from '../test/zoo/simulation.ts'
 
@@ -68,6 +68,7 @@ const bugs = BUGS.filter(
 const effort = { runs: number('runs'), seedsMax: number('seeds'), secondsMax: number('seconds') }
 const jobs = number('jobs')
 const control = values.simulate ? new Control() : undefined
+const hunters = new Hunters()
 
 const rows = new Map<Bug, string[][]>()
 let escaped = 0
@@ -84,7 +85,7 @@ async function examine(bug: Bug): Promise<void> {
   rows.set(bug, [])
   const suites = values.quick ? bug.suites.slice(0, 1) : bug.suites
   for (const suite of values.suites ? suites : []) {
-    const { result, seconds, evidence } = await hunt(bug, suite)
+    const { result, seconds, evidence } = await hunters.hunt(bug, suite)
     if (result !== 'caught') escaped++
     const name = suite.replace(/^test\//, '').replace(/\.test\.ts$/, '')
     note(bug, name, result, `${seconds.toFixed(1)} s`, evidence)
@@ -119,6 +120,7 @@ await Promise.all(
   }),
 )
 control?.close()
+hunters.close()
 
 const table = new Table({
   head: ['id', 'bug', 'by', 'result', 'cost', 'found by'],

@@ -1,6 +1,6 @@
 // What the operating system sees of the promise "durable before acknowledged": the log's write is synchronised, and it has
 // returned on a majority before the answer is handed to the socket.
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RealCluster, type RealNode } from '../support/real-cluster.ts'
 import { openForSyncedWrites, type SystemCall, Trace, whyNoStrace } from '../support/strace.ts'
 
@@ -23,22 +23,26 @@ function answeredAt(calls: readonly SystemCall[]): number {
 
 describe.skipIf(NO_STRACE !== undefined)('D1: durable before acknowledged, as strace sees it', () => {
   let cluster: RealCluster
-  afterEach(() => cluster.close())
+  let writes = 0
+  beforeAll(async () => {
+    cluster = await RealCluster.start()
+  })
+  afterAll(() => cluster.close())
 
   /** Writes once through a node while the disks of some are slow, and tells when what happened. */
   async function writeOnce(through: RealNode, slow: readonly RealNode[]) {
-    const value = 'a-value-that-is-easy-to-find'
-    expect((await through.http('GET', '/readyz')).status).toBe(200)
+    const [key, value] = [`durable/${++writes}`, `a-value-that-is-easy-to-find-${writes}`]
+    await cluster.whole()
     const traces = new Map<RealNode, Trace>()
     for (const node of cluster.nodes) {
       traces.set(node, await Trace.attach(node.pid, slow.includes(node) ? DELAY_MS : 0))
     }
     const sentMs = performance.now()
-    const answer = await through.http('PUT', '/v1/kv/durable', value)
+    const answer = await through.http('PUT', `/v1/kv/${key}`, value)
     const tookMs = performance.now() - sentMs
     expect(answer.status).toBe(201)
     // The slow ones have all of it once they can read it back.
-    for (const node of cluster.nodes) expect((await node.http('GET', '/v1/kv/durable')).text).toBe(value)
+    for (const node of cluster.nodes) expect((await node.http('GET', `/v1/kv/${key}`)).text).toBe(value)
     const calls = new Map<RealNode, SystemCall[]>()
     for (const [node, trace] of traces) calls.set(node, await trace.stop())
     return {
@@ -49,7 +53,6 @@ describe.skipIf(NO_STRACE !== undefined)('D1: durable before acknowledged, as st
   }
 
   it('log and vote are open for synchronised writes', async () => {
-    cluster = await RealCluster.start()
     for (const node of cluster.nodes) {
       const files = openForSyncedWrites(node.pid).map((path) => path.slice(node.dataDir.length))
       expect(files).toEqual(
@@ -59,7 +62,6 @@ describe.skipIf(NO_STRACE !== undefined)('D1: durable before acknowledged, as st
   })
 
   it('a write waits for the disk of a follower', async () => {
-    cluster = await RealCluster.start()
     const leader = await cluster.leader()
     const followers = await cluster.followers()
     const { tookMs, answered, logged } = await writeOnce(leader, followers)
@@ -69,7 +71,6 @@ describe.skipIf(NO_STRACE !== undefined)('D1: durable before acknowledged, as st
   })
 
   it('L21: the leader counts its own copy only once it is on disk', async () => {
-    cluster = await RealCluster.start()
     const leader = await cluster.leader()
     const [slow, fast] = await cluster.followers()
     const { tookMs, answered, logged } = await writeOnce(leader, [leader, slow!])
@@ -79,7 +80,6 @@ describe.skipIf(NO_STRACE !== undefined)('D1: durable before acknowledged, as st
   })
 
   it('a follower that took the request answers no earlier', async () => {
-    cluster = await RealCluster.start()
     const followers = await cluster.followers()
     const { tookMs, answered, logged } = await writeOnce(followers[0]!, followers)
     expect(tookMs).toBeGreaterThanOrEqual(DELAY_MS)

@@ -1,14 +1,17 @@
 // A whole cluster of real processes under kill -9, SIGSTOP and SIGTERM: what was acknowledged stays, and service returns.
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { RealCluster, until } from '../support/real-cluster.ts'
 import { WriteLoad } from '../support/write-load.ts'
 
 describe('three real nodes', () => {
   let cluster: RealCluster
-  afterEach(() => cluster.close())
+  beforeAll(async () => {
+    cluster = await RealCluster.start()
+  })
+  beforeEach(() => cluster.whole())
+  afterAll(() => cluster.close())
 
   it('a write through any node is read through every node', async () => {
-    cluster = await RealCluster.start()
     for (const writer of cluster.nodes) {
       const put = await writer.http('PUT', `/v1/kv/from-${writer.name}`, writer.name)
       expect(put.status).toBe(201)
@@ -21,7 +24,6 @@ describe('three real nodes', () => {
   })
 
   it('kill -9 of the leader under load loses nothing that was acknowledged, and every node answers again', async () => {
-    cluster = await RealCluster.start()
     const load = new WriteLoad(cluster.urls)
     for (let round = 0; round < 3; round++) {
       const before = load.acknowledgedCount
@@ -39,7 +41,6 @@ describe('three real nodes', () => {
   })
 
   it('kill -9 of all three loses nothing that was acknowledged', async () => {
-    cluster = await RealCluster.start()
     const load = new WriteLoad(cluster.urls)
     await until('the load runs', () => load.acknowledgedCount > 1_000)
     await Promise.all(cluster.nodes.map((node) => node.stop('SIGKILL')))
@@ -48,6 +49,74 @@ describe('three real nodes', () => {
     await load.stop()
     for (const node of cluster.nodes) expect(await load.contradictions([node.url])).toEqual([])
   })
+
+  it('N2: reads on the others never go back in time while the leader sleeps, nor on the leader when it wakes', async () => {
+    const load = new WriteLoad(cluster.urls, 4)
+    await until('the load runs', () => load.acknowledgedCount > 200)
+    let seen = 0
+    const regressions: string[] = []
+    const reading = { isOn: true }
+    const readers = cluster.nodes.map(async (node) => {
+      while (reading.isOn) {
+        const floor = seen
+        const got = await node.http('GET', `/v1/kv/${load.firstKey}?timeout=2s`).catch(() => undefined)
+        if (got?.status !== 200) continue
+        const revision = Number(String(got.headers['etag']).replaceAll('"', ''))
+        if (revision < floor)
+          regressions.push(`${node.name} answered revision ${revision} after ${floor} had been read`)
+        seen = Math.max(seen, revision)
+      }
+    })
+    for (let round = 0; round < 3; round++) {
+      const leader = await cluster.leader()
+      leader.signal('SIGSTOP')
+      const others = cluster.nodes.filter((node) => node !== leader)
+      const next = await cluster.leader(others)
+      expect(next).not.toBe(leader)
+      const paused = load.acknowledgedCount
+      await until('writes go on without the sleeper', () => load.acknowledgedCount > paused + 100)
+      leader.signal('SIGCONT')
+      await leader.ready()
+    }
+    reading.isOn = false
+    await Promise.all(readers)
+    await load.stop()
+    expect(regressions).toEqual([])
+    for (const node of cluster.nodes) expect(await load.contradictions([node.url])).toEqual([])
+  })
+
+  it('N11: SIGTERM hands leadership over, answers what is in flight, and exits with 0', async () => {
+    const load = new WriteLoad(cluster.urls)
+    await until('the load runs', () => load.acknowledgedCount > 500)
+    const leader = await cluster.leader()
+    expect(await leader.stop('SIGTERM')).toBe(0)
+    const after = load.acknowledgedCount
+    await until('writes go on', () => load.acknowledgedCount > after + 200)
+    await load.stop()
+    expect(load.unknownCount).toBe(0)
+    leader.start()
+    await leader.ready()
+    expect(await load.contradictions([leader.url])).toEqual([])
+  })
+
+  it('leadership moves where it is told to, through any node', async () => {
+    for (const target of cluster.nodes) {
+      const answer = await cluster.nodes[0]!.http('POST', '/v1/leader/transfer', JSON.stringify({ to: target.name }))
+      expect([answer.status, answer.text]).toEqual([expect.any(Number), expect.any(String)])
+      expect(answer.status).toBeLessThan(300)
+      expect((await cluster.leader()).name).toBe(target.name)
+    }
+    const unknown = await cluster.nodes[0]!.http('POST', '/v1/leader/transfer', JSON.stringify({ to: 'nobody' }))
+    expect([unknown.status, JSON.parse(unknown.text)]).toMatchObject([
+      404,
+      { code: 'MEMBER_NOT_FOUND', outcome: 'not-applied' },
+    ])
+  })
+})
+
+describe('a small log, and other sizes', () => {
+  let cluster: RealCluster
+  afterEach(() => cluster.close())
 
   it('S9: a follower that was away for longer than the log reaches returns by snapshot, while traffic goes on', async () => {
     const flags = ['--log-segment-size', '4MiB', '--log-retain-size', '4MiB', '--log-retain-entries', '500']
@@ -74,77 +143,6 @@ describe('three real nodes', () => {
     await away!.ready()
     expect(await load.contradictions([away!.url])).toEqual([])
   })
-
-  it('N2: reads on the others never go back in time while the leader sleeps, nor on the leader when it wakes', async () => {
-    cluster = await RealCluster.start()
-    const load = new WriteLoad(cluster.urls, 4)
-    await until('the load runs', () => load.acknowledgedCount > 200)
-    const seen = new Map<string, number>()
-    const regressions: string[] = []
-    const reading = { isOn: true }
-    const readers = cluster.nodes.map(async (node) => {
-      while (reading.isOn) {
-        const floor = seen.get('load/0') ?? 0
-        const got = await node.http('GET', '/v1/kv/load/0?timeout=2s').catch(() => undefined)
-        if (got?.status !== 200) continue
-        const revision = Number(String(got.headers['etag']).replaceAll('"', ''))
-        if (revision < floor)
-          regressions.push(`${node.name} answered revision ${revision} after ${floor} had been read`)
-        seen.set('load/0', Math.max(seen.get('load/0') ?? 0, revision))
-      }
-    })
-    for (let round = 0; round < 3; round++) {
-      const leader = await cluster.leader()
-      leader.signal('SIGSTOP')
-      const others = cluster.nodes.filter((node) => node !== leader)
-      const next = await cluster.leader(others)
-      expect(next).not.toBe(leader)
-      const paused = load.acknowledgedCount
-      await until('writes go on without the sleeper', () => load.acknowledgedCount > paused + 100)
-      leader.signal('SIGCONT')
-      await leader.ready()
-    }
-    reading.isOn = false
-    await Promise.all(readers)
-    await load.stop()
-    expect(regressions).toEqual([])
-    for (const node of cluster.nodes) expect(await load.contradictions([node.url])).toEqual([])
-  })
-
-  it('N11: SIGTERM hands leadership over, answers what is in flight, and exits with 0', async () => {
-    cluster = await RealCluster.start()
-    const load = new WriteLoad(cluster.urls)
-    await until('the load runs', () => load.acknowledgedCount > 500)
-    const leader = await cluster.leader()
-    expect(await leader.stop('SIGTERM')).toBe(0)
-    const after = load.acknowledgedCount
-    await until('writes go on', () => load.acknowledgedCount > after + 200)
-    await load.stop()
-    expect(load.unknownCount).toBe(0)
-    leader.start()
-    await leader.ready()
-    expect(await load.contradictions([leader.url])).toEqual([])
-  })
-
-  it('leadership moves where it is told to, through any node', async () => {
-    cluster = await RealCluster.start()
-    for (const target of cluster.nodes) {
-      const answer = await cluster.nodes[0]!.http('POST', '/v1/leader/transfer', JSON.stringify({ to: target.name }))
-      expect([answer.status, answer.text]).toEqual([expect.any(Number), expect.any(String)])
-      expect(answer.status).toBeLessThan(300)
-      expect((await cluster.leader()).name).toBe(target.name)
-    }
-    const unknown = await cluster.nodes[0]!.http('POST', '/v1/leader/transfer', JSON.stringify({ to: 'nobody' }))
-    expect([unknown.status, JSON.parse(unknown.text)]).toMatchObject([
-      404,
-      { code: 'MEMBER_NOT_FOUND', outcome: 'not-applied' },
-    ])
-  })
-})
-
-describe('other sizes', () => {
-  let cluster: RealCluster
-  afterEach(() => cluster.close())
 
   it('E17: one node alone is a cluster', async () => {
     cluster = await RealCluster.start({ nodes: 1 })

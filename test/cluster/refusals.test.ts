@@ -1,21 +1,35 @@
 // What a node says when it must not run or must not be listened to: a wrong directory, a lost one, a wrong secret, a full disk.
 import { execFileSync } from 'node:child_process'
-import { cp, mkdir, mkdtemp, rm, statfs, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, rename, rm, statfs, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { RealCluster, RealNode, until } from '../support/real-cluster.ts'
 
 const MiB = 1024 * 1024
 
 const problem = (text: string): Record<string, unknown> => JSON.parse(text) as Record<string, unknown>
 
+/** Copies what a killed node left; the other tests of this cluster get it back. */
+async function keepCopyOf(node: RealNode): Promise<void> {
+  const copy = `${node.dataDir}-kept`
+  await cp(node.dataDir, copy, { recursive: true })
+  onTestFinished(async () => {
+    await node.stop()
+    await rm(node.dataDir, { recursive: true, force: true })
+    await rename(copy, node.dataDir)
+  })
+}
+
 describe('a node refuses to run', () => {
   let cluster: RealCluster
-  afterEach(() => cluster.close())
+  beforeAll(async () => {
+    cluster = await RealCluster.start()
+  })
+  beforeEach(() => cluster.whole())
+  afterAll(() => cluster.close())
 
   it('D12: on a data directory that another process uses', async () => {
-    cluster = await RealCluster.start()
     const node = cluster.node('n1')
     const twin = new RealNode('n1', node.url, node.dataDir, node.args).start([
       '--listen',
@@ -30,7 +44,6 @@ describe('a node refuses to run', () => {
   })
 
   it('D11: on a data directory of another cluster, or of another node', async () => {
-    cluster = await RealCluster.start()
     const node = cluster.node('n1')
     await node.stop('SIGKILL')
     const other = new RealNode('n1', node.url, node.dataDir, node.args).start(['--cluster-token', 'another'])
@@ -49,23 +62,24 @@ describe('a node refuses to run', () => {
   })
 
   it('M7: as a member whose directory was wiped, and the cluster keeps what it acknowledged', async () => {
-    cluster = await RealCluster.start()
-    expect((await cluster.node('n1').http('PUT', '/v1/kv/a', 'kept')).status).toBe(201)
+    expect((await cluster.node('n1').http('PUT', '/v1/kv/kept', 'kept')).status).toBe(201)
     const victim = (await cluster.followers())[0]!
     await victim.stop('SIGKILL')
+    await keepCopyOf(victim)
     await rm(victim.dataDir, { recursive: true, force: true })
     victim.start()
     expect(await victim.exit()).toBe(1)
     expect(victim.output).toContain('lost its data')
     const survivor = cluster.nodes.find((node) => node !== victim)!
-    expect((await survivor.http('GET', '/v1/kv/a')).text).toBe('kept')
+    expect((await survivor.http('GET', '/v1/kv/kept')).text).toBe('kept')
   })
 
   it('D5: on a damaged log', async () => {
-    cluster = await RealCluster.start()
     for (let at = 0; at < 50; at++) await cluster.node('n1').http('PUT', `/v1/kv/${at}`, 'x'.repeat(2_000))
+    await cluster.converged()
     const victim = (await cluster.followers())[0]!
     await victim.stop('SIGKILL')
+    await keepCopyOf(victim)
     const logs = join(victim.dataDir, 'groups', '0', 'log')
     const script = `const fs=require('fs'),p=require('path');const d=${JSON.stringify(logs)};const f=fs.readdirSync(d).sort().find((n)=>fs.readFileSync(p.join(d,n)).includes('x'.repeat(2000)));const path=p.join(d,f);const b=fs.readFileSync(path);b[b.indexOf('x'.repeat(2000))+1000]^=1;fs.writeFileSync(path,b)`
     execFileSync(process.execPath, ['-e', script])
@@ -73,6 +87,27 @@ describe('a node refuses to run', () => {
     expect(await victim.exit()).toBe(1)
     expect(victim.output).toMatch(/damaged at offset/)
     expect((await cluster.nodes.find((node) => node !== victim)!.http('PUT', '/v1/kv/after', 'y')).status).toBe(201)
+  })
+
+  it('D13: an old copy of a follower catches up and serves nothing old', async () => {
+    await cluster.node('n1').http('PUT', '/v1/kv/old', 'old')
+    const follower = (await cluster.followers())[0]!
+    await until(
+      'the follower has it',
+      async () => (await follower.http('GET', '/v1/kv/old?consistency=stale')).text === 'old',
+    )
+    await follower.stop('SIGTERM')
+    const copy = `${follower.dataDir}-copy`
+    await cp(follower.dataDir, copy, { recursive: true })
+    follower.start()
+    await follower.ready()
+    await cluster.node('n1').http('PUT', '/v1/kv/old', 'new')
+    await follower.stop('SIGTERM')
+    await rm(follower.dataDir, { recursive: true })
+    await cp(copy, follower.dataDir, { recursive: true })
+    follower.start()
+    await follower.ready()
+    expect((await follower.http('GET', '/v1/kv/old')).text).toBe('new')
   })
 })
 
@@ -162,32 +197,5 @@ describe('a full disk', () => {
     expect((await leader.http('DELETE', '/v1/kv/kept')).status).toBe(200)
     await rm(join(disk, 'ballast'), { recursive: true })
     await until('writes are accepted again', async () => (await leader.http('PUT', '/v1/kv/more', 'x')).status < 300)
-  })
-})
-
-describe('a copied directory', () => {
-  let cluster: RealCluster
-  afterEach(() => cluster.close())
-
-  it('D13: an old copy of a follower catches up and serves nothing old', async () => {
-    cluster = await RealCluster.start()
-    await cluster.node('n1').http('PUT', '/v1/kv/a', 'old')
-    const follower = (await cluster.followers())[0]!
-    await until(
-      'the follower has it',
-      async () => (await follower.http('GET', '/v1/kv/a?consistency=stale')).text === 'old',
-    )
-    await follower.stop('SIGTERM')
-    const copy = `${follower.dataDir}-copy`
-    await cp(follower.dataDir, copy, { recursive: true })
-    follower.start()
-    await follower.ready()
-    await cluster.node('n1').http('PUT', '/v1/kv/a', 'new')
-    await follower.stop('SIGTERM')
-    await rm(follower.dataDir, { recursive: true })
-    await cp(copy, follower.dataDir, { recursive: true })
-    follower.start()
-    await follower.ready()
-    expect((await follower.http('GET', '/v1/kv/a')).text).toBe('new')
   })
 })

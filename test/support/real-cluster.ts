@@ -26,16 +26,16 @@ export interface ClusterOptions {
   readonly dataDir?: (name: string) => string
 }
 
-/** Polls until the claim gives something; the error tells what was awaited. */
+/** Polls until the claim gives something; the error tells what was awaited, in words that may depend on what there is by then. */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   claim: () => T | undefined | false | Promise<T | undefined | false>,
 ): Promise<T> {
   const endMs = Date.now() + WAIT_MS
   for (;;) {
     const value = await claim()
     if (value !== undefined && value !== false) return value
-    if (Date.now() > endMs) throw new Error(`waited ${WAIT_MS} ms in vain: ${what}`)
+    if (Date.now() > endMs) throw new Error(`waited ${WAIT_MS} ms in vain: ${typeof what === 'string' ? what : what()}`)
     await new Promise((resolve) => setTimeout(resolve, 20))
   }
 }
@@ -84,6 +84,11 @@ export class RealNode {
     return this.#child?.pid ?? 0
   }
 
+  /** A process that is stopped runs too. */
+  get isRunning(): boolean {
+    return this.#child !== undefined && this.#child.exitCode === null && this.#child.signalCode === null
+  }
+
   start(extra: readonly string[] = [], env: Readonly<Record<string, string>> = {}): this {
     const child = spawn(process.execPath, [BIN, 'serve', ...this.args, ...extra], {
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -107,11 +112,9 @@ export class RealNode {
   }
 
   async stop(signal: NodeJS.Signals = 'SIGKILL'): Promise<number | string> {
-    const child = this.#child
-    if (child === undefined) return 0
-    if (child.exitCode === null && child.signalCode === null) {
-      if (signal === 'SIGKILL') child.kill('SIGCONT')
-      child.kill(signal)
+    if (this.isRunning) {
+      if (signal === 'SIGKILL') this.signal('SIGCONT')
+      this.signal(signal)
     }
     return this.#exited
   }
@@ -132,10 +135,13 @@ export class RealNode {
   }
 
   ready(): Promise<unknown> {
-    return until(`${this.name} is ready; its log ends with: ${this.#output.slice(-1_000)}`, async () => {
-      const answer = await this.http('GET', '/readyz').catch(() => undefined)
-      return answer?.status === 200
-    })
+    return until(
+      () => `${this.name} is ready; its log ends with: ${this.#output.slice(-1_000)}`,
+      async () => {
+        const answer = await this.http('GET', '/readyz').catch(() => undefined)
+        return answer?.status === 200
+      },
+    )
   }
 }
 
@@ -179,9 +185,22 @@ export class RealCluster {
 
   static async start(options: ClusterOptions = {}): Promise<RealCluster> {
     const cluster = await RealCluster.create(options)
-    for (const node of cluster.nodes) node.start()
-    await Promise.all(cluster.nodes.map((node) => node.ready()))
+    try {
+      await cluster.whole()
+    } catch (error) {
+      await cluster.close()
+      throw error
+    }
     return cluster
+  }
+
+  /** As a test wants to find a cluster that others have used: all members run, and serve. */
+  async whole(): Promise<void> {
+    for (const node of this.nodes) {
+      if (node.isRunning) node.signal('SIGCONT')
+      else node.start()
+    }
+    await Promise.all(this.nodes.map((node) => node.ready()))
   }
 
   get urls(): string[] {

@@ -1,6 +1,7 @@
 // Writers that go on through faults and remember what they were told: each key counts up, so that what was acknowledged can be
 // looked for afterwards, and nothing that was refused for certain may be found. The client repeats writes by itself; the key's
-// version counts how often the store applied one, so that a write that was applied twice shows.
+// version counts how often the store applied one, so that a write that was applied twice shows. No two loads share a key.
+import { randomUUID } from 'node:crypto'
 import { Client, ClientError } from '../../src/client/index.ts'
 
 interface KeyLog {
@@ -19,6 +20,8 @@ interface KeyLog {
 }
 
 export class WriteLoad {
+  /** Of its first writer. */
+  readonly firstKey: string
   readonly #client: Client
   readonly #keys: Map<string, KeyLog>
   readonly #workers: Promise<void>[]
@@ -31,9 +34,11 @@ export class WriteLoad {
 
   constructor(endpoints: string[], writers = 8) {
     this.#client = new Client({ endpoints })
+    const prefix = `load/${randomUUID()}`
+    this.firstKey = `${prefix}/0`
     this.#keys = new Map(
       Array.from({ length: writers }, (_, at) => [
-        `load/${at}`,
+        `${prefix}/${at}`,
         { acknowledged: 0, acknowledgements: 0, attempted: 0, refused: new Set(), unknown: new Set() },
       ]),
     )

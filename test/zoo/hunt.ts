@@ -1,14 +1,18 @@
-// Hunts one bug: runs a suite on sources in which it is planted, and sees whether a test fails.
-import { spawn } from 'node:child_process'
-import { env, execPath } from 'node:process'
+// Hunts bugs: runs a suite on sources in which one is planted, and sees whether a test fails. The processes that do it are used again
+// for the next one.
+import { fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import type { Bug } from './bug.ts'
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const VITEST = fileURLToPath(new URL('../../node_modules/vitest/vitest.mjs', import.meta.url))
+const WORKER = fileURLToPath(new URL('hunt-worker.mjs', import.meta.url))
 
 /** A suite that takes longer with a bug than this hangs on it, which nobody would miss either, but it is no proof. */
 const PATIENCE_MS = 120_000
+/** What vitest leaves behind of each run would add up. */
+const HUNTS_MAX = 12
+/** Of what a process prints, the end may tell why it ended. */
+const OUTPUT_MAX = 2_000
 
 export interface Catch {
   readonly suite: string
@@ -19,66 +23,80 @@ export interface Catch {
   readonly evidence: string
 }
 
-interface Report {
-  readonly numFailedTests: number
-  readonly numPassedTests: number
-  readonly testResults: readonly {
-    readonly message: string
-    readonly assertionResults: readonly {
-      readonly status: string
-      readonly title: string
-      readonly failureMessages: readonly string[]
-    }[]
-  }[]
+/** What the process answers. */
+interface Found {
+  readonly passed: number
+  readonly failed: { readonly name: string; readonly message: string } | undefined
+  readonly errors: readonly string[]
 }
 
-export async function hunt(bug: Bug, suite: string): Promise<Catch> {
-  const startMs = performance.now()
-  const project = suite.includes('/exploration/') ? 'exploration' : 'unit'
-  // One file in a thread of one process: it starts faster, and ends with it.
-  const args = [VITEST, 'run', '--project', project, suite, '--pool=threads', '--no-isolate']
-  args.push('--reporter=json', '--bail=1', '--no-color')
-  if (suite === bug.suites[0] && bug.narrowedTo !== undefined) args.push('-t', bug.narrowedTo)
-  const environment = { ...env, QUORATE_ZOO: bug.id, VITEST: '' }
-  const { output, isLate } = await run(args, environment)
-  const seconds = (performance.now() - startMs) / 1_000
-  const found = isLate ? undefined : parse(output)
-  if (isLate) return { suite, result: 'hung', seconds, evidence: `no end after ${PATIENCE_MS / 1_000} s` }
-  if (found === undefined) return { suite, result: 'broken', seconds, evidence: output.slice(-2_000) }
-  if (found.numFailedTests > 0) return { suite, result: 'caught', seconds, evidence: evidenceOf(found) }
-  const result = found.numPassedTests > 0 ? 'survived' : 'broken'
-  return { suite, result, seconds, evidence: found.testResults.map(({ message }) => message).join('\n') }
+/** As many processes as there are hunts at a time. */
+export class Hunters {
+  readonly #idle: Hunter[] = []
+
+  /** Without a bug the suite runs on the sources as they are. */
+  async hunt(bug: Bug | undefined, suite: string): Promise<Catch> {
+    const hunter = this.#idle.pop() ?? new Hunter()
+    const startMs = performance.now()
+    const narrowedTo = suite === bug?.suites[0] ? bug?.narrowedTo : undefined
+    const found = await hunter.hunt({ id: bug?.id ?? '', suite, narrowedTo })
+    if (hunter.isFresh) this.#idle.push(hunter)
+    else hunter.close()
+    return { suite, seconds: (performance.now() - startMs) / 1_000, ...judge(found) }
+  }
+
+  close(): void {
+    for (const hunter of this.#idle.splice(0)) hunter.close()
+  }
 }
 
-function run(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<{ output: string; isLate: boolean }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(execPath, args, { cwd: ROOT, env: environment, stdio: ['ignore', 'pipe', 'pipe'] })
-    let output = ''
-    let isLate = false
-    const timer = setTimeout(() => {
-      isLate = true
-      child.kill('SIGKILL')
-    }, PATIENCE_MS)
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()))
-    child.on('error', reject)
-    child.on('close', () => {
-      clearTimeout(timer)
-      resolve({ output, isLate })
-    })
-  })
+function judge(found: Found | 'hung'): Pick<Catch, 'result' | 'evidence'> {
+  if (found === 'hung') return { result: 'hung', evidence: `no end after ${PATIENCE_MS / 1_000} s` }
+  if (found.failed !== undefined) return { result: 'caught', evidence: evidenceOf(found.failed) }
+  return { result: found.passed > 0 ? 'survived' : 'broken', evidence: found.errors.join('\n') }
 }
 
-function parse(output: string): Report | undefined {
-  const line = output.split('\n').find((candidate) => candidate.startsWith('{"numTotalTestSuites"'))
-  return line === undefined ? undefined : (JSON.parse(line) as Report)
-}
-
-function evidenceOf(report: Report): string {
-  const failed = report.testResults
-    .flatMap(({ assertionResults }) => assertionResults)
-    .find(({ status }) => status === 'failed')
-  const message = failed?.failureMessages[0] ?? ''
+function evidenceOf({ name, message }: { name: string; message: string }): string {
   const seed = /\b\w*SEED=\S+/.exec(message)?.[0]
-  return seed === undefined ? (failed?.title ?? '') : `${seed}: ${failed?.title}`
+  return seed === undefined ? name : `${seed}: ${name}`
+}
+
+class Hunter {
+  readonly #child: ChildProcess = fork(WORKER, { execArgv: [], stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  #output = ''
+  #hunts = 0
+  #isLost = false
+
+  constructor() {
+    for (const stream of [this.#child.stdout, this.#child.stderr])
+      stream?.on('data', (chunk: Buffer) => (this.#output = (this.#output + chunk.toString()).slice(-OUTPUT_MAX)))
+  }
+
+  get isFresh(): boolean {
+    return !this.#isLost && this.#hunts < HUNTS_MAX
+  }
+
+  async hunt(order: { id: string; suite: string; narrowedTo: string | undefined }): Promise<Found | 'hung'> {
+    this.#hunts++
+    const child = this.#child
+    return await new Promise((resolve) => {
+      const end = (found: Found | 'hung', isLost: boolean): void => {
+        clearTimeout(timer)
+        child.removeAllListeners()
+        this.#isLost = isLost
+        resolve(found)
+      }
+      const lost = (why: string): void =>
+        end({ passed: 0, failed: undefined, errors: [`${why}: ${this.#output}`] }, true)
+      const timer = setTimeout(() => end('hung', true), PATIENCE_MS)
+      child.once('error', (error) => lost(error.message))
+      child.once('exit', (code, signal) => lost(`the process ended with ${code ?? signal}`))
+      child.once('message', (found: Found) => end(found, false))
+      child.send(order)
+    })
+  }
+
+  close(): void {
+    this.#child.kill('SIGKILL')
+  }
 }
