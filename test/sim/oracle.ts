@@ -9,7 +9,8 @@ import { ByteWriter } from '../../src/lib/bytes.ts'
 import type { Entry, LogIndex, Term } from '../../src/raft/index.ts'
 import { Model } from '../kv/model.ts'
 import type { ModelChange } from '../kv/model-state.ts'
-import { entryOf, outputOfResult } from '../linearizability/models/quorate-types.ts'
+import type { LoggedChange } from '../linearizability/models/quorate-order.ts'
+import { entryOf, outputOfResult, valueText } from '../linearizability/models/quorate-types.ts'
 import type { QuorateOutput } from '../linearizability/models/quorate-types.ts'
 import { SideWitness } from './side-witness.ts'
 import type { Situations } from './situations.ts'
@@ -137,6 +138,13 @@ export class Oracle {
   /** In the order of their making. */
   changesOf(revision: number): readonly ModelChange[] {
     return this.#changes[revision] ?? NONE
+  }
+
+  /** All changes, in the order of the log. */
+  logged(): LoggedChange[] {
+    return this.#changes.flatMap((changes) =>
+      changes.map(({ key, revision, entry }) => ({ key, revision, value: entry && valueText(entry.value) })),
+    )
   }
 
   // ------------------------------------------------------------------------------------------- what clients were told

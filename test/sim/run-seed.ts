@@ -3,6 +3,7 @@
 import { Prng } from '../../src/lib/prng.ts'
 import { checkHistory } from '../linearizability/checker.ts'
 import { quorateModel } from '../linearizability/models/quorate.ts'
+import { proposeOrder } from '../linearizability/models/quorate-order.ts'
 import { SimulatedCluster } from './cluster.ts'
 import type { Member } from './member.ts'
 import { depose } from './depose.ts'
@@ -34,6 +35,8 @@ export interface SeedResult {
   readonly entries: number
   /** The checker could not decide within its budget. */
   readonly isUndecided: boolean
+  /** The log's order did not explain the history, so that another one was searched for. */
+  readonly isSearched: boolean
   readonly situations: SituationCounts
 }
 
@@ -59,7 +62,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const failed = (error: unknown): void =>
     world.violate(`a promise was rejected and nobody heard: ${describeError(error)}`)
   process.on('unhandledRejection', failed)
-  let isUndecided = false
+  let verdict: Verdict = { isUndecided: false, isSearched: false }
   try {
     await cluster.prepare()
     supervise(cluster)
@@ -73,7 +76,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     nemesis.stop()
     const core = await recover(cluster, workload, prng.fork('liveness'))
     await settle(cluster, core, watchers)
-    isUndecided = checkOperations(cluster, workload)
+    verdict = checkOperations(cluster, workload)
   } finally {
     process.off('unhandledRejection', failed)
   }
@@ -89,7 +92,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     operations: workload.history.operations().length,
     answered: workload.answered,
     entries: cluster.observer.appliedMax,
-    isUndecided,
+    ...verdict,
     situations: cluster.situations.counts,
   }
 }
@@ -234,13 +237,18 @@ const describe = ({ members }: SimulatedCluster): string =>
     })
     .join('; ')
 
-function checkOperations({ world }: SimulatedCluster, workload: Workload): boolean {
-  if (world.violation !== undefined) return false
-  const result = checkHistory(quorateModel({ areShared: true }), workload.history.operations(), {
+type Verdict = Pick<SeedResult, 'isUndecided' | 'isSearched'>
+
+function checkOperations({ world, observer }: SimulatedCluster, workload: Workload): Verdict {
+  if (world.violation !== undefined) return { isUndecided: false, isSearched: false }
+  const operations = workload.history.operations()
+  const result = checkHistory(quorateModel({ areShared: true }), operations, {
     stepsMax: CHECK_STEPS_MAX,
+    propose: () => proposeOrder(operations, observer.oracle.logged()),
   })
   if (result.verdict === 'not-linearizable') world.violate(`the history is not linearizable: \n${result.explanation}`)
-  return result.verdict === 'undecided'
+  const isWitnessed = result.verdict === 'linearizable' && result.isWitnessed
+  return { isUndecided: result.verdict === 'undecided', isSearched: !isWitnessed }
 }
 
 const describeError = (error: unknown): string =>
