@@ -206,6 +206,11 @@ export class Oracle {
     if (!this.#side.hasHeld(token)) this.#world.violate(`token ${token} is told to hold its lock, and never did`)
   }
 
+  /** All that led an election so far, in their order. */
+  leadersOf(election: string): readonly string[] {
+    return this.#side.leaders.get(election) ?? []
+  }
+
   /** A state with sessions in it took the place of another. */
   get hasSessions(): boolean {
     return this.model.state.sessions.size > 0

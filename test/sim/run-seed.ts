@@ -1,5 +1,6 @@
 // One seed, from beginning to end: the cluster forms, faults rain down on it while clients work (safety), then a random majority is
 // healed while everything else stays broken for good, and must make progress (liveness). In the end the history is checked.
+import { KV_LIMITS } from '../../src/kv/limits.ts'
 import { Prng } from '../../src/lib/prng.ts'
 import { checkHistory } from '../linearizability/checker.ts'
 import { quorateModel } from '../linearizability/models/quorate.ts'
@@ -12,6 +13,8 @@ import type { SituationCounts } from './situations.ts'
 import { drawSwarm, NEVER } from './swarm.ts'
 import { TTL_MS_MAX, WAIT_MS_MAX } from './command-mix.ts'
 import type { Swarm, SwarmChoice } from './swarm.ts'
+import { ElectionObserver } from './election-observers.ts'
+import { RangeReader } from './readers.ts'
 import { Watcher } from './watchers.ts'
 import { Workload } from './workload.ts'
 
@@ -70,12 +73,19 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
       { length: swarm.load.watchers },
       (_, at) => new Watcher(cluster, prng.fork('watcher'), `w${at + 1}`),
     )
+    const readers = Array.from(
+      { length: swarm.load.readers },
+      (_, at) => new RangeReader(cluster, prng.fork('reader'), `r${at + 1}`),
+    )
+    const observers = readers.map((_, at) => new ElectionObserver(cluster, prng.fork('observer'), `o${at + 1}`))
     await form(cluster, workload, nemesis)
-    for (const watcher of watchers) watcher.start()
+    for (const each of [...watchers, ...readers, ...observers]) each.start()
     await world.run(swarm.safetyMs)
     nemesis.stop()
     const core = await recover(cluster, workload, prng.fork('liveness'))
-    await settle(cluster, core, watchers)
+    for (const reader of readers) reader.stop()
+    await settle(cluster, core, watchers, observers)
+    if (swarm.load.isLong) await outlive(cluster, workload)
     verdict = checkOperations(cluster, workload)
   } finally {
     process.off('unhandledRejection', failed)
@@ -156,19 +166,39 @@ async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng
 }
 
 /** What nothing keeps alive expires, and whoever watches hears of all that there was. */
-async function settle(cluster: SimulatedCluster, core: readonly Member[], watchers: readonly Watcher[]): Promise<void> {
+async function settle(
+  cluster: SimulatedCluster,
+  core: readonly Member[],
+  watchers: readonly Watcher[],
+  observers: readonly ElectionObserver[],
+): Promise<void> {
   const { world, observer } = cluster
   const { model } = observer.oracle
-  for (const watcher of watchers) watcher.move(core)
+  for (const each of [...watchers, ...observers]) each.move(core)
   if (!(await world.run(EXPIRE_WITHIN_MS, () => model.state.leases.size === 0)))
     world.violate(
       `leases did not expire within ${EXPIRE_WITHIN_MS} simulated ms: ${[...model.state.leases.keys()].join(' ')}`,
     )
-  const isHeard = (): boolean => watchers.every((watcher) => watcher.hasReached(observer.revisionMax))
+  const isHeard = (): boolean =>
+    watchers.every((watcher) => watcher.hasReached(observer.revisionMax)) && observers.every((each) => each.isCurrent)
   if (!(await world.run(HEARD_WITHIN_MS, isHeard)))
     world.violate(
       `not all was heard within ${HEARD_WITHIN_MS} simulated ms: ${watchers.map(({ where }) => where).join('; ')}`,
     )
+}
+
+/** Nothing happens for longer than idempotency keys are remembered. Then one that was used before is as good as new. */
+async function outlive(cluster: SimulatedCluster, workload: Workload): Promise<void> {
+  const { world, situations } = cluster
+  const before = workload.deleteUnder('kept')
+  await world.run(PROGRESS_WITHIN_MS, () => before.revision !== undefined)
+  await world.run(KV_LIMITS.idempotencyMs * 1.06)
+  const again = workload.deleteUnder('kept')
+  await world.run(PROGRESS_WITHIN_MS, () => again.revision !== undefined)
+  if (before.revision === undefined || again.revision === undefined)
+    world.violate(`a healed majority did not answer within ${PROGRESS_WITHIN_MS} simulated ms: ${describe(cluster)}`)
+  else if (again.revision > before.revision) situations.met('key-expired')
+  else world.violate(`an idempotency key is remembered beyond its time: it answers ${again.revision} again`)
 }
 
 /**
