@@ -14,6 +14,7 @@ import { drawSwarm, NEVER } from './swarm.ts'
 import { TTL_MS_MAX, WAIT_MS_MAX } from './command-mix.ts'
 import type { Swarm, SwarmChoice } from './swarm.ts'
 import { ElectionObserver } from './election-observers.ts'
+import { LibraryProgram } from './library-program.ts'
 import { RangeReader } from './readers.ts'
 import { Watcher } from './watchers.ts'
 import { Workload } from './workload.ts'
@@ -78,13 +79,17 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
       (_, at) => new RangeReader(cluster, prng.fork('reader'), `r${at + 1}`),
     )
     const observers = readers.map((_, at) => new ElectionObserver(cluster, prng.fork('observer'), `o${at + 1}`))
+    const programs = Array.from(
+      { length: swarm.load.programs },
+      (_, at) => new LibraryProgram(cluster, prng.fork('program'), `p${at + 1}`),
+    )
     await form(cluster, workload, nemesis)
-    for (const each of [...watchers, ...readers, ...observers]) each.start()
+    for (const each of [...watchers, ...readers, ...observers, ...programs]) each.start()
     await world.run(swarm.safetyMs)
     nemesis.stop()
     const core = await recover(cluster, workload, prng.fork('liveness'))
-    for (const reader of readers) reader.stop()
-    await settle(cluster, core, watchers, observers)
+    for (const each of [...readers, ...programs]) each.stop()
+    await settle(cluster, core, [...watchers, ...programs], observers)
     if (swarm.load.isLong) await outlive(cluster, workload)
     verdict = checkOperations(cluster, workload)
   } finally {
@@ -165,11 +170,13 @@ async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng
   return core
 }
 
+type Listener = Pick<Watcher, 'move' | 'hasReached' | 'where'>
+
 /** What nothing keeps alive expires, and whoever watches hears of all that there was. */
 async function settle(
   cluster: SimulatedCluster,
   core: readonly Member[],
-  watchers: readonly Watcher[],
+  watchers: readonly Listener[],
   observers: readonly ElectionObserver[],
 ): Promise<void> {
   const { world, observer } = cluster

@@ -88,6 +88,8 @@ export interface Swarm {
     readonly watchers: number
     /** Those who list, look at the past, and observe elections. */
     readonly readers: number
+    /** Programs over the client library that hold locks and leases, and watch. */
+    readonly programs: number
     /** A while without requests, in the end: longer than anything is remembered. */
     readonly isLong: boolean
   }
@@ -189,6 +191,7 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       mixedPercent: prng.pick([0, 10, 30]),
       watchers: prng.pick([0, 1, 3]),
       readers: prng.pick([0, 1, 2]),
+      programs: prng.pick([0, 0, 1, 2]),
       isLong: prng.chance(1, 50),
     },
   }
