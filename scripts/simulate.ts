@@ -116,7 +116,8 @@ function showProgress({ seeds: done, simulatedMs, failed }: Totals, wanted: numb
 }
 
 function summarise(totals: Totals, from: number, seconds: number): void {
-  const { seeds, simulatedMs, events, operations, answered, entries, cpuSeconds, cpuSecondsMax, undecided } = totals
+  const { seeds, simulatedMs, events, operations, answered, entries, cpuSeconds, cpuSecondsMax, undecided, searched } =
+    totals
   const rows: [string, string][] = [
     ['seeds', `${seeds} (${from} to ${totals.next - 1})`],
     ['failed', String(totals.failed.length)],
@@ -124,6 +125,7 @@ function summarise(totals: Totals, from: number, seconds: number): void {
     ['events', String(events)],
     ['operations', `${operations}, ${answered} answered`],
     ['entries committed', String(entries)],
+    ['histories searched', String(searched)],
     [
       'histories not decided',
       undecided.length === 0 ? '0' : `${undecided.length}: ${undecided.slice(0, 10).join(', ')}`,

@@ -2,6 +2,7 @@
 import type { Prng } from '../lib/prng.ts'
 import type { RetentionLimits } from '../kv/index.ts'
 import type { Boot, RaftConfig } from '../raft/index.ts'
+import type { LIMITS } from './limits.ts'
 import type { RetentionOptions } from './log-compaction.ts'
 import type {
   AmnesiaNote,
@@ -14,6 +15,12 @@ import type {
   RaftStorage,
   StateStorage,
 } from './ports.ts'
+
+/** What is kept for watches that fall behind. */
+export type WatchLimits = Record<
+  keyof Pick<typeof LIMITS, 'watcherLagBytesMax' | 'watchWindowBytesMax' | 'watchWindowRevisionsMax'>,
+  number
+>
 
 export interface NodeOptions {
   readonly clusterId: string
@@ -29,6 +36,8 @@ export interface NodeOptions {
   readonly electionTimeoutMs: number
   /** Where the bounds of replication differ from LIMITS. */
   readonly replication?: Partial<Pick<RaftConfig, 'appendBytesMax' | 'inflightMessagesMax'>>
+  /** Likewise of watches. */
+  readonly watching?: Partial<WatchLimits>
   readonly logRetention: RetentionOptions
   readonly historyRetention: RetentionLimits
   readonly spaceReserveBytes: number

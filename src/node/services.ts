@@ -72,7 +72,7 @@ export class NodeServices {
     this.reads = new Reads(clock, readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }))
     const pins = this.#pinPort()
     this.listings = new Listings(clock, pins)
-    this.watches = new WatchHub(clock, pins)
+    this.watches = new WatchHub(clock, pins, options.watching)
     this.locks = new Locks(clock, this.#lockPort())
     this.#expiry = this.#makeExpiry()
   }

@@ -5,6 +5,7 @@ import type { Revision } from '../kv/types.ts'
 import type { Applied } from './applier.ts'
 import type { Freshness, ReadOptions, WatchHandle, WatchRequest, WatchSink } from './facade.ts'
 import { LIMITS } from './limits.ts'
+import type { WatchLimits } from './node-options.ts'
 import type { PinPort } from './pinned-state.ts'
 import type { Clock } from './ports.ts'
 import { shuttingDown } from './reads.ts'
@@ -30,7 +31,8 @@ export class WatchHub {
   readonly #port: WatchPort
   readonly #index = new WatchIndex()
   readonly #watchers = new Set<Watcher>()
-  readonly #window = new WatchWindow()
+  readonly #window: WatchWindow
+  readonly #lagBytesMax: number
   readonly #slots = new Slots(LIMITS.watchPagesMax)
   readonly #source: WatchSource
   #revision: Revision
@@ -39,9 +41,11 @@ export class WatchHub {
   #remindedAtMs: number
   #isClosed = false
 
-  constructor(clock: Clock, port: WatchPort) {
+  constructor(clock: Clock, port: WatchPort, limits: Partial<WatchLimits> = {}) {
     this.#clock = clock
     this.#port = port
+    this.#window = new WatchWindow(limits)
+    this.#lagBytesMax = limits.watcherLagBytesMax ?? LIMITS.watcherLagBytesMax
     this.#revision = port.store.meta.revision
     this.#compactRevision = port.store.meta.compactRevision
     this.#nowMs = clock.now()
@@ -134,6 +138,7 @@ export class WatchHub {
         return hub.#nowMs
       },
       window: this.#window,
+      lagBytesMax: this.#lagBytesMax,
       slots: this.#slots,
       confirm: (options, done) => this.#port.confirm(options, done),
       fail: (error) => this.#port.fail(error),

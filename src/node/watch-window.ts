@@ -2,6 +2,7 @@
 // in number; what is older is read from the state.
 import type { Revision } from '../kv/types.ts'
 import { LIMITS } from './limits.ts'
+import type { WatchLimits } from './node-options.ts'
 import type { RevisionEvents } from './watch-events.ts'
 
 export class WatchWindow {
@@ -10,6 +11,13 @@ export class WatchWindow {
   #head = 0
   #base: Revision = 0
   #bytes = 0
+  readonly #bytesMax: number
+  readonly #revisionsMax: number
+
+  constructor(limits: Partial<WatchLimits> = {}) {
+    this.#bytesMax = limits.watchWindowBytesMax ?? LIMITS.watchWindowBytesMax
+    this.#revisionsMax = limits.watchWindowRevisionsMax ?? LIMITS.watchWindowRevisionsMax
+  }
 
   /** Forgets everything up to this revision. */
   reset(revision: Revision): void {
@@ -27,7 +35,7 @@ export class WatchWindow {
       this.#bytes -= this.#revisions[this.#head]!.sizeBytes
       this.#revisions[this.#head++] = undefined
     }
-    if (this.#head >= LIMITS.watchWindowRevisionsMax) {
+    if (this.#head >= this.#revisionsMax) {
       this.#revisions = this.#revisions.slice(this.#head)
       this.#base += this.#head
       this.#head = 0
@@ -46,6 +54,6 @@ export class WatchWindow {
 
   #isTooLarge(): boolean {
     const count = this.#revisions.length - this.#head
-    return count > 0 && (this.#bytes > LIMITS.watchWindowBytesMax || count > LIMITS.watchWindowRevisionsMax)
+    return count > 0 && (this.#bytes > this.#bytesMax || count > this.#revisionsMax)
   }
 }

@@ -20,6 +20,8 @@ export interface WatchSource extends PinPort {
   /** Everything up to here was shown to all live watches. */
   readonly revision: Revision
   readonly window: WatchWindow
+  /** Of events that wait for a paused reader. */
+  readonly lagBytesMax: number
   /** For pages of the past. */
   readonly slots: Slots
   readonly canServe: boolean
@@ -102,7 +104,7 @@ export class Watcher implements WatchHandle, GroupMember {
       if (!this.#isBehind) this.#position = Math.max(this.#position, revision - 1)
       this.#isBehind = true
       this.#waitingBytes += sizeBytes
-      if (this.#waitingBytes > LIMITS.watcherLagBytesMax) this.#end(() => this.#sink.onLagging(this.#position + 1))
+      if (this.#waitingBytes > this.#source.lagBytesMax) this.#end(() => this.#sink.onLagging(this.#position + 1))
     }
   }
 

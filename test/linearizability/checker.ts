@@ -6,14 +6,19 @@ import { completedAt } from './history.ts'
 import type { Operation } from './history.ts'
 import type { Model } from './model.ts'
 import { Search } from './search.ts'
+import { explains } from './witness.ts'
+import type { ProposedOrder } from './witness.ts'
 
 export interface CheckOptions {
   /** How many candidates the search may look at, all parts together. Past it the answer is `undecided`. */
   readonly stepsMax?: number
+  /** Asked for an order, which is verified before anything is searched for. */
+  readonly propose?: () => ProposedOrder
 }
 
 export type CheckResult<Input, Output> =
-  | { readonly verdict: 'linearizable'; readonly steps: number }
+  /** `isWitnessed`: the proposed order explains it, and nothing was searched for. */
+  | { readonly verdict: 'linearizable'; readonly steps: number; readonly isWitnessed: boolean }
   /** The budget ran out: neither an order nor the absence of one was shown. `reason` is a sentence. */
   | { readonly verdict: 'undecided'; readonly steps: number; readonly reason: string }
   | ({ readonly verdict: 'not-linearizable'; readonly steps: number } & Window<Input, Output>)
@@ -48,6 +53,8 @@ export function checkHistory<State, Input, Output>(
   if (contradiction !== undefined) {
     return { verdict: 'not-linearizable', steps: 0, ...explainContradiction(model, contradiction) }
   }
+  if (options.propose !== undefined && explains(model, operations, options.propose()))
+    return { verdict: 'linearizable', steps: 0, isWitnessed: true }
   let open = partsOf(model, possible)
   let steps = 0
   for (let share = FIRST_SHARE; open.length > 0; share *= 2) {
@@ -61,7 +68,7 @@ export function checkHistory<State, Input, Output>(
     open = open.filter(({ search }) => search.verdict === 'open')
     if (open.length > 0 && steps >= stepsMax) return undecided(model, open, steps)
   }
-  return { verdict: 'linearizable', steps }
+  return { verdict: 'linearizable', steps, isWitnessed: false }
 }
 
 function validate(operations: readonly Operation<unknown, unknown>[]): void {

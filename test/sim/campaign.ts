@@ -38,6 +38,8 @@ export interface Totals {
   seeds: number
   failed: SeedReport[]
   undecided: number[]
+  /** Histories that the log's order did not explain. */
+  searched: number
   simulatedMs: number
   events: number
   operations: number
@@ -55,6 +57,7 @@ export async function runCampaign(options: CampaignOptions): Promise<Totals> {
     seeds: 0,
     failed: [],
     undecided: [],
+    searched: 0,
     simulatedMs: 0,
     events: 0,
     operations: 0,
@@ -105,6 +108,7 @@ function order(child: ChildProcess, what: SeedOrder): Promise<SeedReport> {
 function add(totals: Totals, report: SeedReport): void {
   totals.seeds++
   if (report.failure !== undefined) totals.failed.push(report)
+  if (report.isSearched) totals.searched++
   if (report.isUndecided) totals.undecided.push(report.seed)
   totals.simulatedMs += report.simulatedMs
   totals.events += report.events

@@ -26,7 +26,7 @@ interface Place {
   readonly token: number
 }
 
-const LOCKS = ['la', 'lb'] as const
+export const LOCKS = ['la', 'lb'] as const
 const KEYS_BESIDE = 6
 /** Milliseconds. */
 export const TTL_MS_MAX = 6_000

@@ -17,23 +17,8 @@ export class LibraryClient implements Caller {
   readonly #cluster: SimulatedCluster
 
   constructor(cluster: SimulatedCluster, prng: Prng) {
-    const { world, members } = cluster
     this.#cluster = cluster
-    const clock = {
-      now: () => world.nowMs,
-      after: (delayMs: number, callback: () => void) => {
-        const planned = world.after(delayMs, callback)
-        return { cancel: () => void (planned.callback = undefined) }
-      },
-    }
-    this.#client = new Client(
-      {
-        endpoints: members.map(({ name }) => `http://${name}`),
-        sessions: prng.chance(1, 2),
-        readFrom: prng.chance(1, 2) ? 'leader' : 'any',
-      },
-      { transport: new SimulatedHttp(cluster, prng.fork('http')), clock, prng: prng.fork('client') },
-    )
+    this.#client = simulatedClient(cluster, prng, new SimulatedHttp(cluster, prng.fork('http')))
   }
 
   ask(request: Request, done: (reply: Reply) => void): void {
@@ -88,6 +73,24 @@ export class LibraryClient implements Caller {
     const { deleted, revision, previous } = await this.#client.delete(command.key, options)
     return { kind: 'deleted', count: deleted ? 1 : 0, revision, ...previousOf(previous) }
   }
+}
+
+export function simulatedClient(cluster: SimulatedCluster, prng: Prng, transport: SimulatedHttp): Client {
+  const { world, members } = cluster
+  const clock = {
+    now: () => world.nowMs,
+    after: (delayMs: number, callback: () => void) => {
+      // A microsecond more, so that the time is certainly over: fractions of one are cut off.
+      const planned = world.after(delayMs + 0.001, callback)
+      return { cancel: () => void (planned.callback = undefined) }
+    },
+  }
+  const endpoints = members.map(({ name }) => `http://${name}`)
+  const readFrom = prng.chance(1, 2) ? ('leader' as const) : ('any' as const)
+  return new Client(
+    { endpoints, sessions: prng.chance(1, 2), readFrom },
+    { transport, clock, prng: prng.fork('client') },
+  )
 }
 
 function replyOf(error: ClientError): Reply {

@@ -221,6 +221,7 @@ export class Member {
     const { members, swarm } = this.#parts
     const { heartbeatMs, electionTimeoutMs, retainBytes, retainEntries, historyRevisions } = swarm.node
     const { appendBytesMax, inflightMessagesMax, retainFactor } = swarm.node
+    const { watcherLagBytesMax, watchWindowRevisionsMax } = swarm.node
     const factor = this.index % 2 === 0 ? 1 : retainFactor
     return {
       clusterId: '00000000000000aa',
@@ -233,6 +234,7 @@ export class Member {
       heartbeatMs,
       electionTimeoutMs,
       replication: { appendBytesMax, inflightMessagesMax },
+      watching: { watcherLagBytesMax, watchWindowRevisionsMax },
       logRetention: { retainBytes: factor * retainBytes, retainEntries: factor * retainEntries },
       historyRetention: { ageMs: 3_600_000, revisions: historyRevisions, bytes: 1e9 },
       spaceReserveBytes: 1_000_000,

@@ -8,6 +8,7 @@ import type { Entry, EntryId, LogIndex, Message, NodeId, Term } from '../../src/
 import { valueText } from '../linearizability/models/quorate-types.ts'
 import { LogMirror } from './log-mirror.ts'
 import { Oracle } from './oracle.ts'
+import { RevisionTimes } from './revision-times.ts'
 import type { Situations } from './situations.ts'
 import type { World } from './world.ts'
 
@@ -40,6 +41,7 @@ interface Applied {
 export class Observer {
   /** Knows what each entry must do, and what every answer must be. */
   readonly oracle: Oracle
+  readonly reached = new RevisionTimes()
   readonly #world: World
   readonly #situations: Situations
   readonly #members: readonly Member[]
@@ -358,6 +360,7 @@ export class Observer {
         return
       }
       this.#applied.push({ term, digest, ledTerm: this.#ledTerm })
+      if (revision > this.#revisionMax) this.reached.note(this.#world.nowMs, revision)
       this.#revisionMax = Math.max(this.#revisionMax, revision)
       this.oracle.onFirstApplied(name, meta, how === 'applied' ? this.#members[node]!.changes : undefined)
       this.#checkQuorum({ index, term }, `${name} takes`)

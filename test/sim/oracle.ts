@@ -9,7 +9,8 @@ import { ByteWriter } from '../../src/lib/bytes.ts'
 import type { Entry, LogIndex, Term } from '../../src/raft/index.ts'
 import { Model } from '../kv/model.ts'
 import type { ModelChange } from '../kv/model-state.ts'
-import { entryOf, outputOfResult } from '../linearizability/models/quorate-types.ts'
+import type { LoggedChange } from '../linearizability/models/quorate-order.ts'
+import { entryOf, outputOfResult, valueText } from '../linearizability/models/quorate-types.ts'
 import type { QuorateOutput } from '../linearizability/models/quorate-types.ts'
 import { SideWitness } from './side-witness.ts'
 import type { Situations } from './situations.ts'
@@ -139,6 +140,13 @@ export class Oracle {
     return this.#changes[revision] ?? NONE
   }
 
+  /** All changes, in the order of the log. */
+  logged(): LoggedChange[] {
+    return this.#changes.flatMap((changes) =>
+      changes.map(({ key, revision, entry }) => ({ key, revision, value: entry && valueText(entry.value) })),
+    )
+  }
+
   // ------------------------------------------------------------------------------------------- what clients were told
 
   /** `after`: entries up to here were applied when the call began. */
@@ -196,6 +204,11 @@ export class Oracle {
   /** A caller is told that it holds a lock. It did at some time. */
   onHeld(token: number): void {
     if (!this.#side.hasHeld(token)) this.#world.violate(`token ${token} is told to hold its lock, and never did`)
+  }
+
+  /** All that led an election so far, in their order. */
+  leadersOf(election: string): readonly string[] {
+    return this.#side.leaders.get(election) ?? []
   }
 
   /** A state with sessions in it took the place of another. */

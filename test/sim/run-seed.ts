@@ -1,8 +1,10 @@
 // One seed, from beginning to end: the cluster forms, faults rain down on it while clients work (safety), then a random majority is
 // healed while everything else stays broken for good, and must make progress (liveness). In the end the history is checked.
+import { KV_LIMITS } from '../../src/kv/limits.ts'
 import { Prng } from '../../src/lib/prng.ts'
 import { checkHistory } from '../linearizability/checker.ts'
 import { quorateModel } from '../linearizability/models/quorate.ts'
+import { proposeOrder } from '../linearizability/models/quorate-order.ts'
 import { SimulatedCluster } from './cluster.ts'
 import type { Member } from './member.ts'
 import { depose } from './depose.ts'
@@ -11,6 +13,9 @@ import type { SituationCounts } from './situations.ts'
 import { drawSwarm, NEVER } from './swarm.ts'
 import { TTL_MS_MAX, WAIT_MS_MAX } from './command-mix.ts'
 import type { Swarm, SwarmChoice } from './swarm.ts'
+import { ElectionObserver } from './election-observers.ts'
+import { LibraryProgram } from './library-program.ts'
+import { RangeReader } from './readers.ts'
 import { Watcher } from './watchers.ts'
 import { Workload } from './workload.ts'
 
@@ -34,6 +39,8 @@ export interface SeedResult {
   readonly entries: number
   /** The checker could not decide within its budget. */
   readonly isUndecided: boolean
+  /** The log's order did not explain the history, so that another one was searched for. */
+  readonly isSearched: boolean
   readonly situations: SituationCounts
 }
 
@@ -59,7 +66,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
   const failed = (error: unknown): void =>
     world.violate(`a promise was rejected and nobody heard: ${describeError(error)}`)
   process.on('unhandledRejection', failed)
-  let isUndecided = false
+  let verdict: Verdict = { isUndecided: false, isSearched: false }
   try {
     await cluster.prepare()
     supervise(cluster)
@@ -67,13 +74,24 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
       { length: swarm.load.watchers },
       (_, at) => new Watcher(cluster, prng.fork('watcher'), `w${at + 1}`),
     )
+    const readers = Array.from(
+      { length: swarm.load.readers },
+      (_, at) => new RangeReader(cluster, prng.fork('reader'), `r${at + 1}`),
+    )
+    const observers = readers.map((_, at) => new ElectionObserver(cluster, prng.fork('observer'), `o${at + 1}`))
+    const programs = Array.from(
+      { length: swarm.load.programs },
+      (_, at) => new LibraryProgram(cluster, prng.fork('program'), `p${at + 1}`),
+    )
     await form(cluster, workload, nemesis)
-    for (const watcher of watchers) watcher.start()
+    for (const each of [...watchers, ...readers, ...observers, ...programs]) each.start()
     await world.run(swarm.safetyMs)
     nemesis.stop()
     const core = await recover(cluster, workload, prng.fork('liveness'))
-    await settle(cluster, core, watchers)
-    isUndecided = checkOperations(cluster, workload)
+    for (const each of [...readers, ...programs]) each.stop()
+    await settle(cluster, core, [...watchers, ...programs], observers)
+    if (swarm.load.isLong) await outlive(cluster, workload)
+    verdict = checkOperations(cluster, workload)
   } finally {
     process.off('unhandledRejection', failed)
   }
@@ -89,7 +107,7 @@ export async function runSeed(seed: number, options: SeedOptions = {}): Promise<
     operations: workload.history.operations().length,
     answered: workload.answered,
     entries: cluster.observer.appliedMax,
-    isUndecided,
+    ...verdict,
     situations: cluster.situations.counts,
   }
 }
@@ -152,20 +170,42 @@ async function recover(cluster: SimulatedCluster, workload: Workload, prng: Prng
   return core
 }
 
+type Listener = Pick<Watcher, 'move' | 'hasReached' | 'where'>
+
 /** What nothing keeps alive expires, and whoever watches hears of all that there was. */
-async function settle(cluster: SimulatedCluster, core: readonly Member[], watchers: readonly Watcher[]): Promise<void> {
+async function settle(
+  cluster: SimulatedCluster,
+  core: readonly Member[],
+  watchers: readonly Listener[],
+  observers: readonly ElectionObserver[],
+): Promise<void> {
   const { world, observer } = cluster
   const { model } = observer.oracle
-  for (const watcher of watchers) watcher.move(core)
+  for (const each of [...watchers, ...observers]) each.move(core)
   if (!(await world.run(EXPIRE_WITHIN_MS, () => model.state.leases.size === 0)))
     world.violate(
       `leases did not expire within ${EXPIRE_WITHIN_MS} simulated ms: ${[...model.state.leases.keys()].join(' ')}`,
     )
-  const isHeard = (): boolean => watchers.every((watcher) => watcher.hasReached(observer.revisionMax))
+  const isHeard = (): boolean =>
+    watchers.every((watcher) => watcher.hasReached(observer.revisionMax)) && observers.every((each) => each.isCurrent)
   if (!(await world.run(HEARD_WITHIN_MS, isHeard)))
     world.violate(
       `not all was heard within ${HEARD_WITHIN_MS} simulated ms: ${watchers.map(({ where }) => where).join('; ')}`,
     )
+}
+
+/** Nothing happens for longer than idempotency keys are remembered. Then one that was used before is as good as new. */
+async function outlive(cluster: SimulatedCluster, workload: Workload): Promise<void> {
+  const { world, situations } = cluster
+  const before = workload.deleteUnder('kept')
+  await world.run(PROGRESS_WITHIN_MS, () => before.revision !== undefined)
+  await world.run(KV_LIMITS.idempotencyMs * 1.06)
+  const again = workload.deleteUnder('kept')
+  await world.run(PROGRESS_WITHIN_MS, () => again.revision !== undefined)
+  if (before.revision === undefined || again.revision === undefined)
+    world.violate(`a healed majority did not answer within ${PROGRESS_WITHIN_MS} simulated ms: ${describe(cluster)}`)
+  else if (again.revision > before.revision) situations.met('key-expired')
+  else world.violate(`an idempotency key is remembered beyond its time: it answers ${again.revision} again`)
 }
 
 /**
@@ -234,13 +274,18 @@ const describe = ({ members }: SimulatedCluster): string =>
     })
     .join('; ')
 
-function checkOperations({ world }: SimulatedCluster, workload: Workload): boolean {
-  if (world.violation !== undefined) return false
-  const result = checkHistory(quorateModel({ areShared: true }), workload.history.operations(), {
+type Verdict = Pick<SeedResult, 'isUndecided' | 'isSearched'>
+
+function checkOperations({ world, observer }: SimulatedCluster, workload: Workload): Verdict {
+  if (world.violation !== undefined) return { isUndecided: false, isSearched: false }
+  const operations = workload.history.operations()
+  const result = checkHistory(quorateModel({ areShared: true }), operations, {
     stepsMax: CHECK_STEPS_MAX,
+    propose: () => proposeOrder(operations, observer.oracle.logged()),
   })
   if (result.verdict === 'not-linearizable') world.violate(`the history is not linearizable: \n${result.explanation}`)
-  return result.verdict === 'undecided'
+  const isWitnessed = result.verdict === 'linearizable' && result.isWitnessed
+  return { isUndecided: result.verdict === 'undecided', isSearched: !isWitnessed }
 }
 
 const describeError = (error: unknown): string =>

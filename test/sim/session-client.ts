@@ -89,9 +89,9 @@ const isGone = (result: CommandResult): boolean => result.kind === 'refused' && 
 const isForgotten = (result: CommandResult): boolean =>
   isGone(result) || (result.kind === 'refused' && result.reason === 'sequence-forgotten')
 
-const firstOf = (result: CommandResult): CommandResult => (result.kind === 'replayed' ? result.result : result)
+export const firstOf = (result: CommandResult): CommandResult => (result.kind === 'replayed' ? result.result : result)
 
-function asWritten(command: Extract<Request, { kind: 'write' }>['command'], reply: Reply): Reply {
+export function asWritten(command: Extract<Request, { kind: 'write' }>['command'], reply: Reply): Reply {
   if (reply.kind !== 'result') return reply
   const { result } = reply
   if (result.kind === 'refused') return { kind: 'not-applied', code: result.reason }

@@ -2,6 +2,8 @@
 // a lock has one holder at a time and a holder stays until it leaves or its time is over, fences keep out who does not hold.
 import type { Command, CommandResult } from '../../src/api/commands.ts'
 import type { Model } from '../kv/model.ts'
+import { LOCKS } from './command-mix.ts'
+import { leaderText } from './election-observers.ts'
 import type { Situations } from './situations.ts'
 import type { World } from './world.ts'
 
@@ -28,6 +30,9 @@ export class SideWitness {
     this.#situations = situations
     this.#model = model
   }
+
+  /** By election: all that led, and nobody in between, as observers are told. */
+  readonly leaders = new Map<string, string[]>(LOCKS.map((name) => [name, ['nobody']]))
 
   hasHeld(token: number): boolean {
     return this.#held.has(token)
@@ -93,5 +98,9 @@ export class SideWitness {
     }
     for (const [lock, before] of this.#holders) if (!now.has(lock)) now.set(lock, before)
     this.#holders = now
+    for (const [name, leaders] of this.leaders) {
+      const leader = leaderText(this.#model.state.places.find(({ lock }) => lock === `election ${name}`))
+      if (leader !== leaders.at(-1)) leaders.push(leader)
+    }
   }
 }

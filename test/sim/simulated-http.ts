@@ -5,7 +5,7 @@ import type { BatchAnswer } from '../../src/api/batch-codec.ts'
 import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { TransportError } from '../../src/client/transport.ts'
-import type { Transport, TransportRequest, TransportResponse } from '../../src/client/transport.ts'
+import type { Transport, TransportRequest, TransportResponse, TransportStream } from '../../src/client/transport.ts'
 import { entityTag, writeCondition } from '../../src/http/conditions.ts'
 import { entryDocument } from '../../src/http/entry-json.ts'
 import { problem, problemOf } from '../../src/http/problems.ts'
@@ -18,6 +18,8 @@ import { noteDeposed } from './direct-client.ts'
 import { drawMs } from './links.ts'
 import type { Host } from './host.ts'
 import type { Member } from './member.ts'
+import { SimulatedEdge } from './simulated-edge.ts'
+import { SimulatedStream } from './simulated-stream.ts'
 
 /** Of 1,000 answers, those that a breaking connection swallows. */
 const BROKEN_PER_MILLE = 5
@@ -25,10 +27,46 @@ const BROKEN_PER_MILLE = 5
 export class SimulatedHttp implements Transport {
   readonly #cluster: SimulatedCluster
   readonly #prng: Prng
+  readonly #edges = new WeakMap<QuorateNode, SimulatedEdge>()
+  /** Only these are within reach. */
+  #among: readonly Member[]
 
   constructor(cluster: SimulatedCluster, prng: Prng) {
     this.#cluster = cluster
     this.#prng = prng
+    this.#among = cluster.members
+  }
+
+  /** Whoever is not among these any more listens no longer. Streams have to be broken off by those who read them. */
+  reachOnly(among: readonly Member[]): void {
+    this.#among = among
+  }
+
+  #memberAt(endpoint: string): Member | undefined {
+    return this.#among.find(({ name }) => `http://${name}` === endpoint)
+  }
+
+  #edge(node: QuorateNode): SimulatedEdge {
+    let edge = this.#edges.get(node)
+    if (edge === undefined) {
+      edge = new SimulatedEdge(node, this.#cluster.world, this.#prng.fork('edge'))
+      this.#edges.set(node, edge)
+    }
+    return edge
+  }
+
+  stream(request: TransportRequest): Promise<TransportStream> {
+    const { world } = this.#cluster
+    const member = this.#memberAt(request.endpoint)
+    const host = member?.host
+    return new Promise((resolve, reject) => {
+      if (member === undefined || !member.isUp || host === undefined) {
+        world.after(drawMs(this.#prng, 0.05, 0.5), () => reject(new TransportError('not-sent', 'nobody listens there')))
+        return
+      }
+      const stream = new SimulatedStream(this.#cluster, this.#prng.fork('stream'), host, { resolve, reject })
+      stream.open(request, (sink) => member.node && this.#edge(member.node).serve(request, sink))
+    })
   }
 
   close(): Promise<void> {
@@ -36,8 +74,8 @@ export class SimulatedHttp implements Transport {
   }
 
   send(request: TransportRequest): Promise<TransportResponse> {
-    const { world, members, links } = this.#cluster
-    const member = members.find(({ name }) => `http://${name}` === request.endpoint)
+    const { world, links } = this.#cluster
+    const member = this.#memberAt(request.endpoint)
     const host = member?.host
     return new Promise((resolve, reject) => {
       let isOver = false
@@ -75,6 +113,7 @@ export class SimulatedHttp implements Transport {
     }
     noteDeposed(this.#cluster, member, { kind: request.method === 'GET' ? 'read' : 'write' })
     if (path === '/v1/batch') return serveBatch(node, request, query, reply)
+    if (path === '/v1/kv' || path.startsWith('/v1/locks/')) return serveAtEdge(this.#edge(node), host, request, reply)
     const key = path.replace('/v1/kv/', '')
     if (request.method === 'GET') {
       const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
@@ -99,6 +138,23 @@ export class SimulatedHttp implements Transport {
         : { op: 'delete', key, condition, wantsPrevious }
     node.write(command, timeoutMs(parameters), (outcome) => reply(writeResponse(node, outcome, wantsPrevious)))
   }
+}
+
+/** A caller that gives up hangs up, and so gives up its place in a queue. */
+function serveAtEdge(
+  edge: SimulatedEdge,
+  host: Host,
+  request: TransportRequest,
+  reply: (response: TransportResponse) => void,
+): void {
+  let head = { status: 0, headers: {} }
+  const chunks: Uint8Array[] = []
+  const exchange = edge.serve(request, {
+    onHead: (status, headers) => (head = { status, headers }),
+    onChunk: (bytes) => chunks.push(bytes) > 0,
+    onEnd: () => reply({ ...head, body: Buffer.concat(chunks) }),
+  })
+  request.signal.addEventListener('abort', () => host.input(() => exchange.hangUp()))
 }
 
 /** Each command goes its own way to the log; they are answered together. */

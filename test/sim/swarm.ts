@@ -65,6 +65,9 @@ export interface Swarm {
     readonly batchDelayMs: number
     readonly tableBytesMax: number
     readonly cacheBytesMax: number
+    /** Of a paused watch's events, and of recent ones that are kept for all: beyond that it lags, or reads the history. */
+    readonly watcherLagBytesMax: number
+    readonly watchWindowRevisionsMax: number
   }
   readonly load: {
     /** Between two operations of one client, on average. */
@@ -83,6 +86,12 @@ export interface Swarm {
     /** How many of a hundred operations are no write or read of one key. */
     readonly mixedPercent: number
     readonly watchers: number
+    /** Those who list, look at the past, and observe elections. */
+    readonly readers: number
+    /** Programs over the client library that hold locks and leases, and watch. */
+    readonly programs: number
+    /** A while without requests, in the end: longer than anything is remembered. */
+    readonly isLong: boolean
   }
 }
 
@@ -165,6 +174,8 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       batchDelayMs: prng.pick([5, 30, 100]),
       tableBytesMax: prng.pick([2_000, 20_000, 1_000_000]),
       cacheBytesMax: prng.pick([0, 2_000, 1_000_000]),
+      watcherLagBytesMax: prng.pick([100, 1_000, 10_000, 1_048_576]),
+      watchWindowRevisionsMax: prng.pick([1, 8, 4_096]),
     },
     load: {
       thinkMsMean: prng.pick([20, 80, 300]),
@@ -179,6 +190,9 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       libraryPercent: prng.pick([0, 50, 100]),
       mixedPercent: prng.pick([0, 10, 30]),
       watchers: prng.pick([0, 1, 3]),
+      readers: prng.pick([0, 1, 2]),
+      programs: prng.pick([0, 0, 1, 2]),
+      isLong: prng.chance(1, 50),
     },
   }
 }

@@ -162,7 +162,9 @@ export class Watcher {
       onLagging: (revision) => {
         if (!hears()) return
         this.#cluster.situations.met('watch-lagging')
-        if (revision !== (this.position ?? 0) + 1) this.#violate(member, `is to go on at ${revision} after lagging`)
+        // The node may be further, past changes of other ranges.
+        if (revision <= (this.position ?? 0)) this.#violate(member, `is to go on at ${revision} after lagging`)
+        this.#checkNothingBetween(member, revision - 1)
         again()
       },
       onFailure: (error: QuorateError) => {

@@ -10,6 +10,7 @@ import type { QuorateInput, QuorateOutput } from '../linearizability/models/quor
 import { CommandMix } from './command-mix.ts'
 import type { SimulatedCluster } from './cluster.ts'
 import { DirectClient, submit } from './direct-client.ts'
+import { KeyedClient } from './keyed-client.ts'
 import { LibraryClient } from './library-client.ts'
 import { drawMs } from './links.ts'
 import type { Member } from './member.ts'
@@ -91,6 +92,26 @@ export class Workload {
   }
 
   /**
+   * A key is put, and deleted under an idempotency key that is always the same: within its time that would change nothing more. Says
+   * once it is done which revision the deletion made.
+   */
+  deleteUnder(idempotencyKey: string): { readonly revision: number | undefined } {
+    const state: { revision: number | undefined } = { revision: undefined }
+    const put = this.mustWrite('k0', 2_000)
+    const caller = new KeyedClient(this.#cluster, this.#prng.fork('kept'), idempotencyKey)
+    const command: KeyWrite = { op: 'delete', key: 'k0', condition: NO_CONDITION, wantsPrevious: false }
+    const attempt = (): void => {
+      if (!put.isDone) return void this.#cluster.world.after(50, attempt)
+      this.#ask('last', caller, { kind: 'write', command, timeoutMs: 2_000 }, (reply) => {
+        if (reply.kind === 'answered' && reply.output.kind === 'deleted') state.revision = reply.output.revision
+        else this.#cluster.world.after(100, attempt)
+      })
+    }
+    attempt()
+    return state
+  }
+
+  /**
    * Writes that reach one node straight away, one turn after another, whoever leads: most of them will never be heard of. Each has
    * a key of its own, so that the checker need not think about them.
    */
@@ -119,7 +140,9 @@ export class Workload {
   #caller(isLibrary: boolean): Caller {
     const prng = this.#prng.fork('caller')
     if (isLibrary) return new LibraryClient(this.#cluster, prng)
-    return prng.chance(1, 2) ? new SessionClient(this.#cluster, prng) : new DirectClient(this.#cluster, prng)
+    const at = prng.below(5)
+    if (at === 0) return new KeyedClient(this.#cluster, prng)
+    return at < 3 ? new SessionClient(this.#cluster, prng) : new DirectClient(this.#cluster, prng)
   }
 
   /**
