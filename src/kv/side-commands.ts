@@ -86,11 +86,12 @@ export class SideCommands {
     return { kind: 'lock', revision: this.#revision, token, lease: id, isHeld: length === 0 }
   }
 
-  unlock({ kind, name, token }: UnlockCommand): CommandResult {
+  unlock({ kind, name, token, onlyWaiting }: UnlockCommand): CommandResult {
     const { locks } = this.#tables
     const place = locks.find(kind, name, token)
     if (place === undefined) return this.#commands.refused('token-not-found')
     const wasHeld = locks.holder(kind, name) === place
+    if (wasHeld && onlyWaiting === true) return this.#commands.refused('held')
     this.#end(place.lease)
     return { kind: 'unlocked', revision: this.#revision, wasHeld }
   }
