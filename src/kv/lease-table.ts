@@ -8,7 +8,7 @@ import { ExpiryQueue } from './expiry-queue.ts'
 import type { Expiring } from './expiry-queue.ts'
 import { KV_LIMITS } from './limits.ts'
 import type { Place } from './lock-table.ts'
-import { ATTACHMENT_VALUE, attachmentRow, encodeLease, leaseRow, newRow } from './rows.ts'
+import { ATTACHMENT_VALUE, attachmentPrefix, attachmentRow, encodeLease, leaseRow, newRow } from './rows.ts'
 import type { LeaseFields, Row, RowWriter } from './rows.ts'
 import type { UndoLog } from './undo-log.ts'
 
@@ -105,15 +105,44 @@ export class LeaseTable {
     if (current?.isPrivate === true && current.keys.size === 0 && current.place === undefined) this.remove(current)
   }
 
+  /** Of a lease that ends: takes back the rows of these keys. Those touched in this entry are written at its end. */
+  writeDetached(lease: Lease, keys: readonly KeyString[], writer: RowWriter): void {
+    const prefix = attachmentPrefix(lease.id)
+    for (const key of keys) {
+      const row = prefix + key
+      if (this.#dirtyAttachments.has(row)) continue
+      writer.write({ key: row, share: rowShare(row, ATTACHMENT_VALUE) }, undefined)
+    }
+  }
+
+  /** Of a lease that ends: it has no keys any more. Their rows have been taken back. */
+  detachAll(lease: Lease): void {
+    assert(!this.#undo.isNoting, 'a lease ends within a transaction')
+    for (const key of lease.keys) this.#leaseOf.delete(key)
+    lease.keys.clear()
+  }
+
+  /** Attachments whose rows are still to be written. */
+  get dirtyCount(): number {
+    return this.#dirtyAttachments.size
+  }
+
+  /** Once all commands of the entry are executed: writes the rows of some attachments, at most so many. */
+  writeAttachments(writer: RowWriter, max: number): void {
+    let left = max
+    for (const [rowKey, { id, key, row }] of this.#dirtyAttachments) {
+      if (left-- === 0) return
+      this.#dirtyAttachments.delete(rowKey)
+      const isAttached = this.leaseOf(key) === id
+      if (isAttached !== (row.share !== undefined)) writer.write(row, isAttached ? ATTACHMENT_VALUE : undefined)
+    }
+  }
+
   /** Ends the entry: writes the rows of what changed. */
   writeRows(writer: RowWriter): void {
     for (const lease of this.#dirty) writer.write(lease.row, lease.isGone ? undefined : encodeLease(lease))
     this.#dirty.clear()
-    for (const { id, key, row } of this.#dirtyAttachments.values()) {
-      const isAttached = this.leaseOf(key) === id
-      if (isAttached !== (row.share !== undefined)) writer.write(row, isAttached ? ATTACHMENT_VALUE : undefined)
-    }
-    this.#dirtyAttachments.clear()
+    this.writeAttachments(writer, Infinity)
   }
 
   /** From a row that the state has. */
