@@ -53,11 +53,11 @@ export function buildApp(options: AppOptions): App {
   const rawErrors = new RawErrors(edge)
   const continuations = new Continuations()
   const server = createServer(rawErrors)
-  server.addHook('onRequest', guard(edge, options))
+  const streams = new Streams()
+  server.addHook('onRequest', guard(edge, streams, options))
   server.setErrorHandler((error, request, reply) => edge.fail(request, reply, error))
   logRequests(server, options.log)
 
-  const streams = new Streams()
   const newLeaseId = options.newLeaseId ?? randomLeaseId
   const context: HttpContext = { edge, bodies: new BodyReader(), continuations, streams, newLeaseId }
   addRoutes(server, handlersOf(context, options.versions))
