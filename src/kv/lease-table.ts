@@ -56,9 +56,18 @@ export class LeaseTable {
     return this.#leaseOf.get(key)?.id ?? ''
   }
 
-  /** By id. */
-  all(): Lease[] {
-    return [...this.#leases.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  /** By id, from behind `after` on, at most so many: without sorting all of them for each page. */
+  page(after: LeaseId, max: number): Lease[] {
+    let page: Lease[] = []
+    let end: LeaseId | undefined
+    for (const lease of this.#leases.values()) {
+      if (lease.id <= after || (end !== undefined && lease.id > end)) continue
+      page.push(lease)
+      if (page.length < 4 * max) continue
+      page = page.sort(byId).slice(0, max)
+      end = page.at(-1)?.id
+    }
+    return page.sort(byId).slice(0, max)
   }
 
   get nextExpiryMs(): number | undefined {
@@ -194,6 +203,8 @@ export class LeaseTable {
     this.#dirtyAttachments.set(rowKey, { id, key, row: { key: rowKey, share } })
   }
 }
+
+const byId = (a: Lease, b: Lease): number => (a.id < b.id ? -1 : 1)
 
 function newLease(id: LeaseId, { ttlMs, expiresAtMs, isPrivate }: LeaseFields): Lease {
   return {

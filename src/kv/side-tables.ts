@@ -55,8 +55,8 @@ export class SideTables implements SideState {
     return lease && leaseState(lease)
   }
 
-  leases(): readonly LeaseState[] {
-    return this.leaseTable.all().map(leaseState)
+  leases(after = '', max = Infinity): readonly LeaseState[] {
+    return this.leaseTable.page(after, max).map(leaseState)
   }
 
   lock(kind: LockKind, name: KeyString): { holder: LockPlaceState | undefined; queue: readonly LockPlaceState[] } {

@@ -166,8 +166,8 @@ export interface LockPlaceState {
 /** What the state machine keeps beside keys, for the node to look at. It changes with each entry. */
 export interface SideState {
   lease(id: LeaseId): LeaseState | undefined
-  /** By id. */
-  leases(): readonly LeaseState[]
+  /** By id, those behind `after`, at most `max`; all of them without. */
+  leases(after?: LeaseId, max?: number): readonly LeaseState[]
   /** `queue` are those who wait, first come first. */
   lock(
     kind: LockKind,
