@@ -169,6 +169,8 @@ export interface UnlockCommand extends Repeatable {
   readonly kind: LockKind
   readonly name: KeyString
   readonly token: number
+  /** Of one whose patience is over: `held` once the place has come first, because somebody may have been told so. */
+  readonly onlyWaiting?: boolean
 }
 
 /** Changes what the elected leader proclaims. */
@@ -312,6 +314,8 @@ export type RefusalReason =
   | 'result-too-large'
   | 'compacted'
   | 'future-revision'
+  /** The place holds the lock, and was to be given up only while it waited. */
+  | 'held'
 
 /**
  * A refusal is a result like any other: equal on all nodes (design, section 7). `revision` is the store's after the command;

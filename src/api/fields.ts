@@ -18,6 +18,8 @@ export const HAS_TTL = 1 << 6
 export const HAS_FENCE = 1 << 7
 /** Of lock and unlock: in the namespace of elections. */
 export const IS_ELECTION = 1
+/** Of unlock: only while the place waits. */
+export const ONLY_WAITING = 2
 
 const EXISTS: Condition = { kind: 'exists' }
 const NEVER: Condition = { kind: 'never' }

@@ -49,6 +49,7 @@ const REASONS = [
   'result-too-large',
   'compacted',
   'future-revision',
+  'held',
 ] as const satisfies readonly RefusalReason[]
 
 /** Of put: the key is new. Of range: there is more. Of txn: it succeeded. Of lock: it is held. Of unlocked: it was held. */

@@ -289,7 +289,14 @@ export const LeaseInfoAnswer = Type.Object(
   closed,
 )
 
-export const LeasesAnswer = Type.Object({ leases: Type.Array(Type.Object(lease, closed)) }, closed)
+export const LeasesAnswer = Type.Object(
+  {
+    leases: Type.Array(Type.Object(lease, closed), { description: 'By id' }),
+    more: Type.Boolean({ description: 'There are others behind these' }),
+    cursor: Type.Optional(Type.String({ description: 'For the next page, when there is more' })),
+  },
+  closed,
+)
 
 export const RevokeAnswer = Type.Object(
   { deleted: count('Keys that went with the lease'), revision: count('The revision of the store after it') },

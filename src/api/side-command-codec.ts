@@ -72,7 +72,8 @@ function encodeLockCommand(writer: ByteWriter, command: SideCommand & { op: 'loc
 
 function flagsOf(command: SideCommand): number {
   const once = 'once' in command && command.once !== undefined ? f.HAS_ONCE : 0
-  return once | (command.op === 'lock' || command.op === 'unlock' ? f.lockKindFlags(command.kind) : 0)
+  const kind = command.op === 'lock' || command.op === 'unlock' ? f.lockKindFlags(command.kind) : 0
+  return once | kind | (command.op === 'unlock' && command.onlyWaiting === true ? f.ONLY_WAITING : 0)
 }
 
 function encodeIds(writer: ByteWriter, ids: readonly string[]): void {
@@ -123,9 +124,10 @@ function decodeLockCommand(reader: ByteReader, op: number): SideCommand {
       return { op: 'lock', kind: f.lockKindOf(flags), name, lease, ...times, owner, value, ...repeatable }
     }
     case OP.unlock: {
-      const { flags, repeatable } = decodeFlagsAndOnce(reader, f.IS_ELECTION)
+      const { flags, repeatable } = decodeFlagsAndOnce(reader, f.IS_ELECTION | f.ONLY_WAITING)
       const name = f.decodeKey(reader)
-      return { op: 'unlock', kind: f.lockKindOf(flags), name, token: reader.varint(), ...repeatable }
+      const onlyWaiting = (flags & f.ONLY_WAITING) === 0 ? {} : { onlyWaiting: true }
+      return { op: 'unlock', kind: f.lockKindOf(flags), name, token: reader.varint(), ...onlyWaiting, ...repeatable }
     }
     case OP.proclaim: {
       const repeatable = decodeRepeatable(reader)

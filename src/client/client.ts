@@ -15,7 +15,7 @@ import type { Entry, GetResult } from './entry.ts'
 import type { Key } from './key-path.ts'
 import { grantLease, keepAlive } from './lease.ts'
 import type { Lease, LeaseOptions } from './lease.ts'
-import { leaseOperation, leasesOperation } from './lease-info.ts'
+import { allLeases, leaseOperation } from './lease-info.ts'
 import type { LeaseInfo, LeaseSummary } from './lease-info.ts'
 import { countOperation, listEntries, pageOperation } from './listing.ts'
 import type { Page } from './listing.ts'
@@ -236,7 +236,7 @@ export class Client {
 
   async leases(options: CallOptions = {}): Promise<readonly LeaseSummary[]> {
     checkOptions(options, ALLOWED.call)
-    return this.#core.run(leasesOperation(), options)
+    return allLeases(this.#core, options)
   }
 
   async leaseInfo(id: string, options: CallOptions = {}): Promise<LeaseInfo> {

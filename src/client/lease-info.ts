@@ -1,8 +1,10 @@
 // Looks at leases: how long they last, and what dies with them.
 import { expectStatus, jsonObject, unexpected } from './answers.ts'
+import type { ClientCore } from './core.ts'
 import { isCount, isObject, keyOfJson } from './json.ts'
 import type { Key } from './key-path.ts'
 import type { Operation } from './operations.ts'
+import type { CallOptions } from './options.ts'
 import type { TransportResponse } from './transport.ts'
 
 export interface LeaseSummary {
@@ -17,15 +19,35 @@ export interface LeaseInfo extends LeaseSummary {
   readonly keys: readonly Key[]
 }
 
-export const leasesOperation = (): Operation<readonly LeaseSummary[]> =>
-  look('/v1/leases', (response) => {
-    const { leases } = jsonObject(response)
+interface LeasePage {
+  readonly leases: readonly LeaseSummary[]
+  readonly cursor: string | undefined
+}
+
+/** All leases, page after page; what comes or goes meanwhile may be in it or not. */
+export async function allLeases(core: ClientCore, options: CallOptions): Promise<readonly LeaseSummary[]> {
+  const found: LeaseSummary[] = []
+  let cursor: string | undefined
+  do {
+    const page: LeasePage = await core.run(pageOperation(cursor), options)
+    found.push(...page.leases)
+    cursor = page.cursor
+  } while (cursor !== undefined)
+  return found
+}
+
+const pageOperation = (after: string | undefined): Operation<LeasePage> =>
+  look('/v1/leases', after === undefined ? [] : [`cursor=${encodeURIComponent(after)}`], (response) => {
+    const { leases, more = false, cursor } = jsonObject(response)
     if (!Array.isArray(leases)) throw unexpected(response, 'the body has no "leases"')
-    return (leases as readonly unknown[]).map((lease) => summaryOf(response, lease))
+    if (more === true && (typeof cursor !== 'string' || cursor === after))
+      throw unexpected(response, 'there is more, but no "cursor"')
+    const page = (leases as readonly unknown[]).map((lease) => summaryOf(response, lease))
+    return { leases: page, cursor: more === true ? (cursor as string) : undefined }
   })
 
 export const leaseOperation = (id: string): Operation<LeaseInfo> =>
-  look(`/v1/leases/${id}`, (response) => {
+  look(`/v1/leases/${id}`, [], (response) => {
     const body = jsonObject(response)
     const { keys, keys64 = [] } = body
     if (!isTexts(keys) || !isTexts(keys64)) throw unexpected(response, 'the body has no "keys"')
@@ -45,12 +67,12 @@ function summaryOf(response: TransportResponse, value: unknown): LeaseSummary {
   throw unexpected(response, 'a lease in it is none')
 }
 
-const look = <T>(path: string, parse: (response: TransportResponse) => T): Operation<T> => ({
+const look = <T>(path: string, query: readonly string[], parse: (response: TransportResponse) => T): Operation<T> => ({
   name: 'lease',
   kind: 'read',
   method: 'GET',
   path,
-  query: [],
+  query,
   headers: {},
   body: undefined,
   takesTimeout: true,

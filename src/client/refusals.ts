@@ -30,6 +30,7 @@ const REFUSALS: Readonly<Record<RefusalReason, readonly [code: ErrorCode, messag
   'result-too-large': ['BAD_REQUEST', 'the result is larger than what is remembered for a repeat; read less in it'],
   compacted: ['COMPACTED', 'that revision has been compacted already'],
   'future-revision': ['BAD_PARAMETER', 'the store has not reached that revision'],
+  held: ['CONFLICT', 'the place holds the lock by now'],
 }
 
 /** Whether asking again may succeed: the state machine refused for want of room. */

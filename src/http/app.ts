@@ -54,12 +54,12 @@ export function buildApp(options: AppOptions): App {
   const rawErrors = new RawErrors(edge)
   const continuations = new Continuations()
   const server = createServer(rawErrors)
+  const streams = new Streams()
   const hosts = new HostRule(options)
-  server.addHook('onRequest', guard(edge, hosts))
+  server.addHook('onRequest', guard(edge, streams, hosts))
   server.setErrorHandler((error, request, reply) => edge.fail(request, reply, error))
   const isLogging = logRequests(server, options.log)
 
-  const streams = new Streams()
   const newLeaseId = options.newLeaseId ?? randomLeaseId
   const context: HttpContext = { edge, bodies: new BodyReader(), continuations, streams, newLeaseId }
   addRoutes(server, handlersOf(context, options.versions))

@@ -5,6 +5,7 @@ import { QuorateError } from '../api/errors.ts'
 import { ALLOW, ALLOW_ANYWHERE, KEY_ROUTE } from '../api/routes.ts'
 import type { Edge } from './edge.ts'
 import { HTTP_LIMITS } from './limits.ts'
+import type { Streams } from './streams.ts'
 import { keyOf } from './target.ts'
 
 export interface GuardOptions {
@@ -59,9 +60,10 @@ const ALWAYS = new Set(['/livez', '/readyz'])
 export type GuardHook = (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => void
 
 /** The hook that Fastify runs first for each request, also for those without a route. */
-export function guard(edge: Edge, rule: HostRule): GuardHook {
+export function guard(edge: Edge, streams: Streams, rule: HostRule): GuardHook {
   return (request, reply, done) => {
     try {
+      streams.arrived(request)
       checkRequest(request, rule)
       if (edge.isDraining && !ALWAYS.has(request.raw.url ?? ''))
         throw new QuorateError('SHUTTING_DOWN', 'This node is shutting down; ask another one.')

@@ -2,7 +2,7 @@
 import type { ClientCommand } from '../api/commands.ts'
 import { QuorateError } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
-import type { LeaseSummary } from '../node/facade.ts'
+import type { LeaseSummary, SideFacts } from '../node/facade.ts'
 import { afterBody, hasBody, propose, refuseConditions, unexpected, withJson } from './commands.ts'
 import type { HttpContext } from './context.ts'
 import { look } from './inspection.ts'
@@ -10,7 +10,8 @@ import { namedKeys } from './entry-json.ts'
 import { HTTP_LIMITS } from './limits.ts'
 import { checkIdempotencyKey, onceOf } from './once.ts'
 import type { Handler } from './pages.ts'
-import { parseQuery, timeoutMs } from './query.ts'
+import { limitOf, parseQuery, timeoutMs } from './query.ts'
+import { READ_PARAMETERS } from './read-options.ts'
 import { isLeaseId, leaseOf, queryOf } from './target.ts'
 
 export interface LeaseRoutes {
@@ -36,7 +37,22 @@ export function leaseRoutes(context: HttpContext): LeaseRoutes {
         return { ...summary({ ...lease, keyCount: lease.keys.length }), ...namedKeys('keys', lease.keys) }
       }
     }),
-    list: look(context, () => (facts) => ({ leases: facts.leases().map(summary) })),
+    list: look(context, listing, ['limit', 'cursor']),
+  }
+}
+
+/** A page of leases, by id. Leases are not of a revision: each page shows those that are there when it is read. */
+function listing(target: string): (facts: SideFacts) => object {
+  const query = parseQuery(queryOf(target), [...READ_PARAMETERS, 'limit', 'cursor'])
+  const limit = limitOf(query, WIRE_LIMITS.pageEntriesMax)
+  const after = query.get('cursor') ?? ''
+  if (query.has('cursor') && !isLeaseId(after))
+    throw new QuorateError('BAD_PARAMETER', 'The cursor is not one that this API gave out.')
+  return (facts) => {
+    const found = facts.leases(after, limit + 1)
+    const leases = found.slice(0, limit)
+    const more = found.length > limit
+    return { leases: leases.map(summary), more, ...(more ? { cursor: leases.at(-1)?.lease } : {}) }
   }
 }
 

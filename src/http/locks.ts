@@ -15,7 +15,7 @@ import { observeElection } from './observe.ts'
 import { checkIdempotencyKey, onceOf } from './once.ts'
 import type { Handler } from './pages.ts'
 import { flag, parseQuery, timeoutMs, token } from './query.ts'
-import { READ_PARAMETERS } from './read-options.ts'
+import { READ_PARAMETERS, readOptions } from './read-options.ts'
 import { refusal } from './refusals.ts'
 import { allowIdle } from './streams.ts'
 import { nameOf, queryOf } from './target.ts'
@@ -66,8 +66,9 @@ export function electionRoutes(context: HttpContext): LockRoutes {
   return {
     get(request, reply) {
       const query = queryOf(request.originalUrl)
-      const isWatch = query !== undefined && flag(parseQuery(query, [...READ_PARAMETERS, 'watch']), 'watch')
-      if (isWatch && request.method === 'GET') observeElection(context, request, reply)
+      const parameters = query === undefined ? undefined : parseQuery(query, [...READ_PARAMETERS, 'watch'])
+      if (parameters !== undefined && flag(parameters, 'watch') && request.method === 'GET')
+        observeElection(context, request, reply, readOptions(parameters))
       else get(request, reply)
     },
     post(request, reply) {

@@ -1,8 +1,10 @@
 // The description of the routes beside the keys: leases, locks, elections, maintenance and the node itself.
+import { WIRE_LIMITS } from '../api/limits.ts'
 import type * as schemas from '../api/schemas.ts'
 import { EVENT_STREAM, NDJSON } from './accept.ts'
 import {
   BODY_PROBLEMS,
+  digits,
   flags,
   freshness,
   idempotencyKey,
@@ -48,7 +50,14 @@ const write = ({ summary, request, answer, status = 200, parameters = [], refusa
 })
 
 export const leaseOperations = {
-  list: read('All leases', 'LeasesAnswer'),
+  list: {
+    ...read('A page of all leases, by id', 'LeasesAnswer'),
+    parameters: [
+      query('limit', `Leases on a page, at most ${WIRE_LIMITS.pageEntriesMax}, which it is without`, digits),
+      query('cursor', 'Where the page before ended', { type: 'string' }),
+      ...freshness,
+    ],
+  },
   grant: write({
     summary: 'Grant a lease',
     request: 'LeaseRequest',

@@ -84,6 +84,14 @@ export function timeToLive(parameters: QueryParameters): number | undefined {
   return ttlMs
 }
 
+/** Entries of one page. */
+export function limitOf(parameters: QueryParameters, whenAbsent: number): number {
+  const limit = integer(parameters, 'limit') ?? whenAbsent
+  if (limit < 1 || limit > WIRE_LIMITS.pageEntriesMax)
+    throw refuse(`The parameter limit must be from 1 to ${WIRE_LIMITS.pageEntriesMax}.`)
+  return limit
+}
+
 /** How long to wait for something to happen; 0 is a look. */
 export function waitMs(parameters: QueryParameters): number | undefined {
   const wait = duration(parameters, 'wait')

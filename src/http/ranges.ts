@@ -13,7 +13,7 @@ import type { Edge } from './edge.ts'
 import { listedEntry, namedKeys } from './entry-json.ts'
 import { checkIdempotencyKey, onceOf } from './once.ts'
 import type { Handler } from './pages.ts'
-import { bytesParameter, fence, flag, integer, parseQuery, timeoutMs } from './query.ts'
+import { bytesParameter, fence, flag, integer, limitOf, parseQuery, timeoutMs } from './query.ts'
 import type { QueryParameters } from './query.ts'
 import { EVERYTHING, RANGE_PARAMETERS, rangeParameters } from './range-parameters.ts'
 import { streamRange } from './range-stream.ts'
@@ -115,20 +115,13 @@ function listingOf(query: QueryParameters): Listing {
     cursorRevision: cursor?.revision,
     request: {
       range: cursor?.rest ?? range,
-      limit: countOnly ? 0 : limitOf(query),
+      limit: countOnly ? 0 : limitOf(query, WIRE_LIMITS.pageEntriesDefault),
       reverse: parameters.reverse,
       countOnly,
       separator: separator === undefined ? undefined : { text: separator, offset: prefix.length },
       revision: cursor?.revision ?? parameters.revision,
     },
   }
-}
-
-function limitOf(query: QueryParameters): number {
-  const limit = integer(query, 'limit') ?? WIRE_LIMITS.pageEntriesDefault
-  if (limit < 1 || limit > WIRE_LIMITS.pageEntriesMax)
-    throw refuse(`The parameter limit must be from 1 to ${WIRE_LIMITS.pageEntriesMax}.`)
-  return limit
 }
 
 function list(edge: Edge, request: FastifyRequest, reply: FastifyReply, listing: Listing, options: ReadOptions): void {

@@ -44,6 +44,7 @@ export const REFUSALS: Readonly<Record<RefusalReason, RefusalRow>> = {
   ),
   compacted: row('COMPACTED', 'That revision has been compacted already.'),
   'future-revision': row('BAD_PARAMETER', 'That revision is in the future.'),
+  held: row('CONFLICT', 'The place holds the lock by now; it was to be given up only while it waited.'),
 }
 
 export function refusal(reason: RefusalReason, details?: Readonly<Record<string, number>>): Problem {

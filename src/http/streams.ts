@@ -20,6 +20,15 @@ export class Streams {
   }
 
   /**
+   * A request came. Where answers pile up behind a lasting one, Node stops reading the connection, and would hear of a client that
+   * goes only by the idle timeout: such a connection is cut instead.
+   */
+  arrived(request: FastifyRequest): void {
+    const { socket } = request.raw
+    if ((this.#held.get(socket) ?? 0) > 0 && socket.isPaused()) socket.destroy()
+  }
+
+  /**
    * Joins until `leave`. `onGone` is called when the client goes away before that, `onDrain` when the server shuts down: then
    * the answer is to be ended. HTTP/1.1 answers in order, so a second stream on a connection would never be heard.
    */

@@ -1,21 +1,23 @@
-// The execution of one entry: its commands in order, in steps between which what the next ones read is fetched. Entries of plain
-// puts and deletes, which nearly all are, take one step and touch none of the tables.
-import type { Command, CommandResult, CompactCommand, EntryBatch, Fence, Once } from '../api/commands.ts'
+// The execution of one entry: its commands in order, in steps between which what the next ones read is fetched, and others get
+// their turn. Entries of plain puts and deletes, which nearly all are, take one step and touch none of the tables.
+import type { Command, CommandResult, CompactCommand, EntryBatch, Fence, KeyRange, Once } from '../api/commands.ts'
 import { encodeResult } from '../api/result-codec.ts'
-import { assert, present, unreachable } from '../lib/assert.ts'
+import { assert, unreachable } from '../lib/assert.ts'
 import { KeyCommands } from './key-commands.ts'
 import type { Moment } from './key-commands.ts'
 import { KeyWriter } from './key-writer.ts'
 import { KV_LIMITS } from './limits.ts'
 import { OnceGuard } from './once.ts'
-import { isLone, rangeToDelete, readsOfTables, SharedReads } from './plan.ts'
-import type { LoneCommand } from './plan.ts'
+import { isLone, rangeToDelete, SharedReads } from './plan.ts'
+import type { LoneCommand, SharedCommand } from './plan.ts'
 import { RowWriter } from './rows.ts'
 import { SideCommands } from './side-commands.ts'
 import type { SideTables } from './side-tables.ts'
+import { atOnce, KEYS_PER_SLICE } from './slices.ts'
+import type { Steps } from './slices.ts'
 import { executeTxn } from './txn.ts'
 import { TxnPlan } from './txn-plan.ts'
-import type { Applied, Execution, KvMeta, KvState, RangeRead, ReadSet } from './types.ts'
+import type { Applied, Execution, KvMeta, KvState, ReadSet, Wanted } from './types.ts'
 
 export class EntryExecution implements Execution {
   readonly #before: KvMeta
@@ -35,8 +37,8 @@ export class EntryExecution implements Execution {
   /** The next command to be executed, and where this step ends. */
   #at = 0
   #stepEnd = 0
-  #txn: TxnPlan | undefined
-  #range: RangeRead | undefined
+  /** Of the next command, when it goes alone and has begun. */
+  #steps: Steps<CommandResult> | undefined
   #isStepOpen = false
   #isFinished = false
 
@@ -66,21 +68,27 @@ export class EntryExecution implements Execution {
     this.#groupEnds = groups.map((group) => (end += group.commands.length))
   }
 
-  next(): ReadSet | undefined {
+  next(): Wanted | undefined {
     assert(!this.#isStepOpen, 'what was asked for has not been executed')
-    const command = this.#flat[this.#at]
-    if (command === undefined) return undefined
-    this.#isStepOpen = true
-    return isLone(command) ? this.#readsAlone(command) : this.#readsTogether()
+    for (;;) {
+      const command = this.#flat[this.#at]
+      const wanted = command === undefined ? this.#rowsLeft() : this.#wantedBy(command)
+      if (wanted === undefined && command !== undefined) continue
+      this.#isStepOpen = wanted !== undefined
+      return wanted
+    }
   }
 
   execute(): void {
     assert(this.#isStepOpen, 'nothing was asked for')
     this.#isStepOpen = false
-    if (this.#txn !== undefined && !this.#txn.fetched()) return
-    while (this.#at < this.#stepEnd) this.#answer(this.#execute(this.#flat[this.#at]!))
-    this.#txn = undefined
-    this.#range = undefined
+    // A command that goes alone does so when `next` asks what it wants.
+    if (this.#steps !== undefined) return
+    while (this.#at < this.#stepEnd) {
+      const command = this.#flat[this.#at]!
+      assert(!isLone(command), 'a command that goes alone was taken together with others')
+      this.#answer(this.#execute(command))
+    }
   }
 
   finish(): Applied {
@@ -98,6 +106,26 @@ export class EntryExecution implements Execution {
 
   // -------------------------------------------------------------------------------------------------------------- reading
 
+  /** Undefined when the command was executed by that. */
+  #wantedBy(command: Command): Wanted | undefined {
+    if (!isLone(command)) return this.#readsTogether()
+    this.#steps ??= this.#executeLone(command)
+    const step = this.#steps.next()
+    if (step.done !== true) return step.value
+    this.#steps = undefined
+    this.#stepEnd = this.#at + 1
+    this.#answer(step.value)
+    return undefined
+  }
+
+  /** A deleted range may have taken tens of thousands of keys from their leases. */
+  #rowsLeft(): Wanted | undefined {
+    const { leaseTable } = this.#tables
+    if (leaseTable.dirtyCount <= KEYS_PER_SLICE) return undefined
+    leaseTable.writeAttachments(this.#writer, KEYS_PER_SLICE)
+    return 'pause'
+  }
+
   #readsTogether(): ReadSet {
     const reads = new SharedReads()
     let end = this.#at
@@ -110,24 +138,6 @@ export class EntryExecution implements Execution {
     return reads.readSet()
   }
 
-  #readsAlone(command: LoneCommand): ReadSet {
-    this.#stepEnd = this.#at + 1
-    switch (command.op) {
-      case 'txn':
-        this.#txn ??= new TxnPlan(command, this.#commands, this.#state)
-        return this.#txn.next()
-      case 'delete-range':
-        this.#range = rangeToDelete(command)
-        if (this.#range === undefined) return { pointers: [command.range.from], records: [], ranges: [] }
-        return { pointers: [], records: [], ranges: [this.#range] }
-      case 'expire':
-      case 'lease-revoke':
-      case 'unlock':
-      default:
-        return readsOfTables(command, this.#tables, this.#side)
-    }
-  }
-
   // ------------------------------------------------------------------------------------------------------------ executing
 
   #answer(result: CommandResult): void {
@@ -136,52 +146,106 @@ export class EntryExecution implements Execution {
     this.#at += 1
   }
 
-  #execute(command: Command): CommandResult {
-    if ('once' in command && command.once !== undefined) return this.#executeOnce(command, command.once)
-    if ('fence' in command && command.fence !== undefined && !this.#isHeld(command.fence))
-      return this.#commands.refused('fenced')
-    if (!isAtomic(command)) return this.#perform(command)
-    return this.#atomically(() => this.#perform(command)).result
+  #execute(command: SharedCommand): CommandResult {
+    const once = 'once' in command ? command.once : undefined
+    if (once === undefined) return this.#unfenced(command) ?? this.#perform(command)
+    return this.#early(once) ?? this.#remembered(once, this.#guarded(command))
   }
 
-  #executeOnce(command: Command, once: Once): CommandResult {
+  *#executeLone(command: LoneCommand): Steps<CommandResult> {
+    const once = 'once' in command ? command.once : undefined
+    const early = once && this.#early(once)
+    if (early !== undefined) return early
+    const refused = this.#unfenced(command)
+    const bytesMax = once === undefined ? Infinity : KV_LIMITS.resultBytesMax
+    const result = refused ?? (yield* this.#performLone(command, bytesMax))
+    return once === undefined ? result : this.#remembered(once, result)
+  }
+
+  /** The answer to a repeat, or to what can no longer be told from one. */
+  #early(once: Once): CommandResult | undefined {
     const early = this.#once.answer(once)
-    if (early?.kind === 'refused') return this.#commands.refused(early.reason)
-    if (early !== undefined) return { kind: 'replayed', revision: this.#keys.revision, result: early.result }
-    const { result, encoded } = this.#guarded(command)
-    this.#once.remember(once, encoded)
+    if (early?.kind !== 'replayed') return early && this.#commands.refused(early.reason)
+    return { kind: 'replayed', revision: this.#keys.revision, result: early.result }
+  }
+
+  #remembered(once: Once, result: CommandResult): CommandResult {
+    this.#once.remember(once, encodeResult(result))
     return result
   }
 
+  #unfenced(command: Command): CommandResult | undefined {
+    const isFenced = 'fence' in command && command.fence !== undefined && !this.#isHeld(command.fence)
+    return isFenced ? this.#commands.refused('fenced') : undefined
+  }
+
   /** A result too large to be remembered is refused before it has any effect. Only what reads values can have one. */
-  #guarded(command: Command): { result: CommandResult; encoded: Uint8Array } {
-    if ('fence' in command && command.fence !== undefined && !this.#isHeld(command.fence))
-      return withBytes(this.#commands.refused('fenced'))
-    if (isAtomic(command) || ('wantsPrevious' in command && command.wantsPrevious))
-      return this.#atomically(() => this.#perform(command), KV_LIMITS.resultBytesMax)
-    return withBytes(this.#perform(command))
+  #guarded(command: SharedCommand): CommandResult {
+    const refused = this.#unfenced(command)
+    if (refused !== undefined) return refused
+    if (!('wantsPrevious' in command) || !command.wantsPrevious) return this.#perform(command)
+    this.#begin()
+    const result = this.#perform(command)
+    return this.#takenBack(result, KV_LIMITS.resultBytesMax) ?? atOnce(this.#commit(result))
   }
 
-  /** All of it or nothing: a refusal takes back what came before it. */
-  #atomically(perform: () => CommandResult, bytesMax?: number): { result: CommandResult; encoded: Uint8Array } {
-    const { undo } = this.#tables
+  /** All of what comes now or nothing. */
+  #begin(): void {
     this.#keys.begin()
-    undo.begin()
-    const result = perform()
-    const encoded = bytesMax === undefined ? NO_BYTES : encodeResult(result)
-    const isTooLarge = bytesMax !== undefined && encoded.length > bytesMax
-    if (isTooLarge || result.kind === 'refused') {
-      this.#keys.rollback()
-      undo.rollback()
-      const reason = result.kind === 'refused' ? result.reason : 'result-too-large'
-      return withBytes(this.#commands.refused(reason))
-    }
-    this.#keys.commit()
-    undo.commit()
-    return { result, encoded }
+    this.#tables.undo.begin()
   }
 
-  #perform(command: Command): CommandResult {
+  /** What is refused, or has too large a result, leaves nothing behind. */
+  #takenBack(result: CommandResult, bytesMax: number): CommandResult | undefined {
+    const isTooLarge = bytesMax < Infinity && encodeResult(result).length > bytesMax
+    if (!isTooLarge && result.kind !== 'refused') return undefined
+    this.#keys.rollback()
+    this.#tables.undo.rollback()
+    return this.#commands.refused(result.kind === 'refused' ? result.reason : 'result-too-large')
+  }
+
+  *#commit(result: CommandResult): Steps<CommandResult> {
+    yield* this.#keys.commit()
+    this.#tables.undo.commit()
+    return result
+  }
+
+  *#performLone(command: LoneCommand, bytesMax: number): Steps<CommandResult> {
+    switch (command.op) {
+      case 'txn': {
+        const plan = new TxnPlan(command, this.#commands, this.#state)
+        do yield plan.next()
+        while (!plan.fetched())
+        this.#begin()
+        const result = yield* executeTxn(command, plan, this.#commands)
+        return this.#takenBack(result, bytesMax) ?? (yield* this.#commit(result))
+      }
+      case 'delete-range':
+        return yield* this.#deleteRange(command.range)
+      case 'lease-revoke':
+        return yield* this.#side.revoke(command.lease)
+      case 'unlock':
+        return yield* this.#side.unlock(command)
+      case 'expire':
+        return yield* this.#side.expire(command)
+      case 'session-close':
+        return yield* this.#side.closeSession(command.session)
+      default:
+        return unreachable(command)
+    }
+  }
+
+  /** It is refused before anything is deleted, or not at all. */
+  *#deleteRange(range: KeyRange): Steps<CommandResult> {
+    const read = rangeToDelete(range)
+    yield { pointers: read === undefined ? [range.from] : [], records: [], ranges: read === undefined ? [] : [read] }
+    this.#keys.beginTogether()
+    const result = yield* this.#commands.deleteRange(range, read)
+    this.#keys.endTogether()
+    return result
+  }
+
+  #perform(command: SharedCommand): CommandResult {
     switch (command.op) {
       case 'put':
         return this.#commands.put(command)
@@ -189,49 +253,20 @@ export class EntryExecution implements Execution {
         return this.#commands.delete(command)
       case 'add':
         return this.#commands.add(command)
-      case 'delete-range':
-        return this.#commands.deleteRange(command.range, this.#range)
-      case 'txn':
-        return executeTxn(command, present(this.#txn, 'the plan of a transaction'), this.#commands)
       case 'compact':
         return this.#compact(command)
-      case 'expire':
-      case 'lease-grant':
-      case 'lease-keep-alive':
-      case 'lease-revoke':
-      case 'lock':
-      case 'proclaim':
-      case 'session-close':
-      case 'session-keep-alive':
-      case 'session-open':
-      case 'unlock':
-      default:
-        return this.#performSide(command)
-    }
-  }
-
-  #performSide(command: Exclude<Command, { op: 'put' | 'delete' | 'add' | 'delete-range' | 'txn' | 'compact' }>) {
-    switch (command.op) {
       case 'lease-grant':
         return this.#side.grant(command)
       case 'lease-keep-alive':
         return this.#side.keepAlive(command.lease)
-      case 'lease-revoke':
-        return this.#side.revoke(command.lease)
       case 'lock':
         return this.#side.lock(command)
-      case 'unlock':
-        return this.#side.unlock(command)
       case 'proclaim':
         return this.#side.proclaim(command)
       case 'session-open':
         return this.#side.openSession(command)
       case 'session-keep-alive':
         return this.#side.keepSessionAlive(command.session)
-      case 'session-close':
-        return this.#side.closeSession(command.session)
-      case 'expire':
-        return this.#side.expire(command)
       default:
         return unreachable(command)
     }
@@ -249,13 +284,3 @@ export class EntryExecution implements Execution {
     return this.#tables.locks.holder('lock', lock)?.token === token
   }
 }
-
-const NO_BYTES = new Uint8Array(0)
-
-/** What changes more than one key, or may be refused half-way. */
-const isAtomic = (command: Command): boolean => command.op === 'txn' || command.op === 'delete-range'
-
-const withBytes = (result: CommandResult): { result: CommandResult; encoded: Uint8Array } => ({
-  result,
-  encoded: encodeResult(result),
-})

@@ -20,6 +20,8 @@ import { Hasher64, hashToHex } from '../lib/hash.ts'
 import { KeyWriter, living } from './key-writer.ts'
 import type { LeaseTable } from './lease-table.ts'
 import { KV_LIMITS } from './limits.ts'
+import { KEYS_PER_SLICE } from './slices.ts'
+import type { Steps } from './slices.ts'
 import type { KeyPointer, RangeRead } from './types.ts'
 
 export type Refused = CommandResult & { kind: 'refused' }
@@ -73,11 +75,14 @@ export class KeyCommands {
     return { kind: 'deleted', revision: this.keys.revision, count: current === undefined ? 0 : 1, previous }
   }
 
-  /** `read` is the range as it was fetched; one key alone needs none. */
-  deleteRange(range: KeyRange, read: RangeRead | undefined): DeletedResult | Refused {
+  /** `read` is the range as it was fetched; one key alone needs none. Nothing is deleted if it is refused. */
+  *deleteRange(range: KeyRange, read: RangeRead | undefined): Steps<DeletedResult | Refused> {
     const found = this.keysIn(range, read)
     if (found.length > KV_LIMITS.commandKeysMax) return this.refused('range-too-large')
-    this.deleteKeys(found)
+    for (const [nth, key] of found.entries()) {
+      if (nth > 0 && nth % KEYS_PER_SLICE === 0) yield 'pause'
+      this.deleteKey(key, this.existing(key))
+    }
     return { kind: 'deleted', revision: this.keys.revision, count: found.length, previous: undefined }
   }
 
@@ -110,18 +115,21 @@ export class KeyCommands {
     return this.#leases.leaseOf(key)
   }
 
-  /** All of them exist; each is a change of its own. */
-  deleteKeys(found: readonly KeyString[]): void {
-    for (const key of found) {
-      const current = this.keys.current(key)
-      assert(current !== undefined, 'a key to be deleted does not exist')
-      this.deleteKey(key, current)
-    }
+  /** The pointer of a key that is known to exist. */
+  existing(key: KeyString): KeyPointer {
+    const current = this.keys.current(key)
+    assert(current !== undefined, 'a key to be deleted does not exist')
+    return current
   }
 
   deleteKey(key: KeyString, current: KeyPointer): void {
-    this.keys.change(current, { key, value: undefined, contentType: '' }, '')
+    this.bury(key, current)
     this.#attach(key, '')
+  }
+
+  /** Deletes the key and leaves its lease as it is, which is about to end. */
+  bury(key: KeyString, current: KeyPointer): void {
+    this.keys.change(current, { key, value: undefined, contentType: '' }, '')
   }
 
   #failed(current: KeyPointer | undefined): PreconditionFailed {

@@ -8,6 +8,8 @@ import { addHash, ZERO_HASH } from '../lib/hash.ts'
 import type { Hash64 } from '../lib/hash.ts'
 import { digestAfter, recordShare } from './digest.ts'
 import { nextSkips } from './skip-list.ts'
+import { KEYS_PER_SLICE } from './slices.ts'
+import type { Steps } from './slices.ts'
 import type { Change, Digest, KeyPointer, KeyRecord, KvMeta, KvState, RangeRead, Revision } from './types.ts'
 
 /** What a put or a delete leaves behind, besides what every change has. */
@@ -41,6 +43,8 @@ export class KeyWriter {
   #liveKeys: number
   #compactRevision: Revision
   #gathered: Gathered | undefined
+  /** How many changes share the next revision so far; undefined while each has its own. */
+  #together: number | undefined
 
   constructor(before: KvMeta, state: KvState) {
     this.#state = state
@@ -50,9 +54,9 @@ export class KeyWriter {
     this.#compactRevision = before.compactRevision
   }
 
-  /** With what is gathered: its changes all have this one. */
+  /** With what is gathered, or changed together: these changes all have this one. */
   get revision(): Revision {
-    return this.gatheredCount > 0 ? this.#revision + 1 : this.#revision
+    return this.gatheredCount + (this.#together ?? 0) > 0 ? this.#revision + 1 : this.#revision
   }
 
   get digest(): Digest {
@@ -128,7 +132,7 @@ export class KeyWriter {
 
   /** Writes the next change of a key: in a revision of its own, or as the next one of what is gathered. */
   change(last: KeyPointer | undefined, content: Content, lease: string): void {
-    const sub = this.#gathered?.pending.length ?? 0
+    const sub = this.#gathered?.pending.length ?? this.#together ?? 0
     const at = { revision: this.#revision + 1, sub }
     const current = living(last)
     const isTombstone = content.value === undefined
@@ -158,8 +162,20 @@ export class KeyWriter {
     }
     const change: Change = { pointer, record }
     if (this.#gathered !== undefined) return this.#gather(this.#gathered, { change, share, last })
-    this.#revision += 1
+    if (this.#together === undefined) this.#revision += 1
+    else this.#together += 1
     this.#make(change, share, last)
+  }
+
+  /** From here to `endTogether`, changes share a revision and are made at once: of what cannot be refused any more. */
+  beginTogether(): void {
+    assert(this.#gathered === undefined && this.#together === undefined, 'changes share a revision already')
+    this.#together = 0
+  }
+
+  endTogether(): void {
+    if (present(this.#together, 'what was changed together') > 0) this.#revision += 1
+    this.#together = undefined
   }
 
   #make(change: Change, share: Hash64, last: KeyPointer | undefined): void {
@@ -177,15 +193,19 @@ export class KeyWriter {
 
   /** From here to `commit` or `rollback`, changes are gathered. */
   begin(): void {
-    assert(this.#gathered === undefined, 'changes are gathered already')
+    assert(this.#gathered === undefined && this.#together === undefined, 'changes are gathered already')
     this.#gathered = { pending: [], latest: new Map(), put: new Set() }
   }
 
-  commit(): void {
+  /** Makes what was gathered, in slices. */
+  *commit(): Steps<void> {
     const { pending } = present(this.#gathered, 'what was gathered')
     this.#gathered = undefined
     if (pending.length > 0) this.#revision += 1
-    for (const { change, share, last } of pending) this.#make(change, share, last)
+    for (const [nth, { change, share, last }] of pending.entries()) {
+      if (nth > 0 && nth % KEYS_PER_SLICE === 0) yield 'pause'
+      this.#make(change, share, last)
+    }
   }
 
   rollback(): void {

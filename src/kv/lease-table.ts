@@ -8,7 +8,7 @@ import { ExpiryQueue } from './expiry-queue.ts'
 import type { Expiring } from './expiry-queue.ts'
 import { KV_LIMITS } from './limits.ts'
 import type { Place } from './lock-table.ts'
-import { ATTACHMENT_VALUE, attachmentRow, encodeLease, leaseRow, newRow } from './rows.ts'
+import { ATTACHMENT_VALUE, attachmentPrefix, attachmentRow, encodeLease, leaseRow, newRow } from './rows.ts'
 import type { LeaseFields, Row, RowWriter } from './rows.ts'
 import type { UndoLog } from './undo-log.ts'
 
@@ -56,9 +56,18 @@ export class LeaseTable {
     return this.#leaseOf.get(key)?.id ?? ''
   }
 
-  /** By id. */
-  all(): Lease[] {
-    return [...this.#leases.values()].sort((a, b) => (a.id < b.id ? -1 : 1))
+  /** By id, from behind `after` on, at most so many: without sorting all of them for each page. */
+  page(after: LeaseId, max: number): Lease[] {
+    let page: Lease[] = []
+    let end: LeaseId | undefined
+    for (const lease of this.#leases.values()) {
+      if (lease.id <= after || (end !== undefined && lease.id > end)) continue
+      page.push(lease)
+      if (page.length < 4 * max) continue
+      page = page.sort(byId).slice(0, max)
+      end = page.at(-1)?.id
+    }
+    return page.sort(byId).slice(0, max)
   }
 
   get nextExpiryMs(): number | undefined {
@@ -105,15 +114,44 @@ export class LeaseTable {
     if (current?.isPrivate === true && current.keys.size === 0 && current.place === undefined) this.remove(current)
   }
 
+  /** Of a lease that ends: takes back the rows of these keys. Those touched in this entry are written at its end. */
+  writeDetached(lease: Lease, keys: readonly KeyString[], writer: RowWriter): void {
+    const prefix = attachmentPrefix(lease.id)
+    for (const key of keys) {
+      const row = prefix + key
+      if (this.#dirtyAttachments.has(row)) continue
+      writer.write({ key: row, share: rowShare(row, ATTACHMENT_VALUE) }, undefined)
+    }
+  }
+
+  /** Of a lease that ends: it has no keys any more. Their rows have been taken back. */
+  detachAll(lease: Lease): void {
+    assert(!this.#undo.isNoting, 'a lease ends within a transaction')
+    for (const key of lease.keys) this.#leaseOf.delete(key)
+    lease.keys.clear()
+  }
+
+  /** Attachments whose rows are still to be written. */
+  get dirtyCount(): number {
+    return this.#dirtyAttachments.size
+  }
+
+  /** Once all commands of the entry are executed: writes the rows of some attachments, at most so many. */
+  writeAttachments(writer: RowWriter, max: number): void {
+    let left = max
+    for (const [rowKey, { id, key, row }] of this.#dirtyAttachments) {
+      if (left-- === 0) return
+      this.#dirtyAttachments.delete(rowKey)
+      const isAttached = this.leaseOf(key) === id
+      if (isAttached !== (row.share !== undefined)) writer.write(row, isAttached ? ATTACHMENT_VALUE : undefined)
+    }
+  }
+
   /** Ends the entry: writes the rows of what changed. */
   writeRows(writer: RowWriter): void {
     for (const lease of this.#dirty) writer.write(lease.row, lease.isGone ? undefined : encodeLease(lease))
     this.#dirty.clear()
-    for (const { id, key, row } of this.#dirtyAttachments.values()) {
-      const isAttached = this.leaseOf(key) === id
-      if (isAttached !== (row.share !== undefined)) writer.write(row, isAttached ? ATTACHMENT_VALUE : undefined)
-    }
-    this.#dirtyAttachments.clear()
+    this.writeAttachments(writer, Infinity)
   }
 
   /** From a row that the state has. */
@@ -165,6 +203,8 @@ export class LeaseTable {
     this.#dirtyAttachments.set(rowKey, { id, key, row: { key: rowKey, share } })
   }
 }
+
+const byId = (a: Lease, b: Lease): number => (a.id < b.id ? -1 : 1)
 
 function newLease(id: LeaseId, { ttlMs, expiresAtMs, isPrivate }: LeaseFields): Lease {
   return {

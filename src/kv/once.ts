@@ -53,7 +53,7 @@ export class OnceGuard {
     sessions.acknowledge(session, acknowledgedBelow, this.#writer)
     if (sequence < session.acknowledgedBelow) return refused('sequence-forgotten')
     const remembered = session.results.get(sequence)
-    if (remembered !== undefined) return { kind: 'replayed', result: decodeResult(remembered) }
+    if (remembered !== undefined) return { kind: 'replayed', result: decodeResult(remembered.result) }
     const isFull = session.results.size >= KV_LIMITS.sessionResultsMax || this.#isMemoryFull
     return isFull ? refused('too-many-sequences') : undefined
   }

@@ -1,18 +1,20 @@
 // What commands read, so that it can be fetched before apply, which never waits. Commands that name their keys are fetched for
-// together. Those whose keys follow from the state are fetched for alone, once everything before them was executed.
-import type { Command, DeleteRangeCommand } from '../api/commands.ts'
+// together. Those whose keys follow from the state, or that may be long, go alone, once everything before them was executed.
+import type { Command, KeyRange } from '../api/commands.ts'
 import { singleKeyOf } from '../api/ranges.ts'
-import { unreachable } from '../lib/assert.ts'
 import type { KeyString } from '../lib/bytes.ts'
 import { KV_LIMITS } from './limits.ts'
-import type { SideCommands } from './side-commands.ts'
-import type { SideTables } from './side-tables.ts'
 import type { RangeRead, ReadSet } from './types.ts'
 
 /** Values are up to 1 MiB each, and what was fetched stays in memory until the entry is done. */
 export const RECORDS_TOGETHER_MAX = 64
 
-export type LoneCommand = Extract<Command, { op: 'delete-range' | 'txn' | 'lease-revoke' | 'unlock' | 'expire' }>
+export type LoneCommand = Extract<
+  Command,
+  { op: 'delete-range' | 'txn' | 'lease-revoke' | 'unlock' | 'expire' | 'session-close' }
+>
+
+export type SharedCommand = Exclude<Command, LoneCommand>
 
 export function isLone(command: Command): command is LoneCommand {
   switch (command.op) {
@@ -21,6 +23,7 @@ export function isLone(command: Command): command is LoneCommand {
     case 'lease-revoke':
     case 'unlock':
     case 'expire':
+    case 'session-close':
       return true
     case 'add':
     case 'compact':
@@ -30,7 +33,6 @@ export function isLone(command: Command): command is LoneCommand {
     case 'lock':
     case 'proclaim':
     case 'put':
-    case 'session-close':
     case 'session-keep-alive':
     case 'session-open':
     default:
@@ -47,7 +49,7 @@ export class SharedReads {
     return this.#records.size >= RECORDS_TOGETHER_MAX
   }
 
-  add(command: Exclude<Command, LoneCommand>): void {
+  add(command: SharedCommand): void {
     switch (command.op) {
       case 'put':
       case 'delete':
@@ -63,7 +65,6 @@ export class SharedReads {
       case 'lease-keep-alive':
       case 'lock':
       case 'proclaim':
-      case 'session-close':
       case 'session-keep-alive':
       case 'session-open':
       // The others look at no key.
@@ -77,27 +78,7 @@ export class SharedReads {
 }
 
 /** A range to be deleted. One key more than is allowed is looked at, to know that there are too many. */
-export const rangeToDelete = (command: DeleteRangeCommand): RangeRead | undefined =>
-  singleKeyOf(command.range) === undefined
-    ? { range: command.range, reverse: false, keysMax: KV_LIMITS.commandKeysMax + 1, wantsRecords: false }
+export const rangeToDelete = (range: KeyRange): RangeRead | undefined =>
+  singleKeyOf(range) === undefined
+    ? { range, reverse: false, keysMax: KV_LIMITS.commandKeysMax + 1, wantsRecords: false }
     : undefined
-
-type TableCommand = Exclude<LoneCommand, { op: 'txn' | 'delete-range' }>
-
-/** What a command reads whose keys follow from the tables. */
-export function readsOfTables(command: TableCommand, tables: SideTables, commands: SideCommands): ReadSet {
-  return { pointers: keysOfTables(command, tables, commands), records: [], ranges: [] }
-}
-
-function keysOfTables(command: TableCommand, tables: SideTables, commands: SideCommands): KeyString[] {
-  switch (command.op) {
-    case 'lease-revoke':
-      return [...(tables.leaseTable.get(command.lease)?.keys ?? [])].sort()
-    case 'unlock':
-      return [...(tables.locks.find(command.kind, command.name, command.token)?.lease.keys ?? [])].sort()
-    case 'expire':
-      return commands.dueLeases(command.leases).flatMap((lease) => [...lease.keys].sort())
-    default:
-      return unreachable(command)
-  }
-}

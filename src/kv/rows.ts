@@ -48,7 +48,9 @@ const numberUnits = (value: number): string => idUnits(value.toString(16).padSta
 const ID_UNITS = 8
 
 export const leaseRow = (lease: LeaseId): RowKey => `ll${idUnits(lease)}`
-export const attachmentRow = (lease: LeaseId, key: KeyString): RowKey => `lk${idUnits(lease)}${key}`
+/** What the rows of all keys of one lease begin with. */
+export const attachmentPrefix = (lease: LeaseId): RowKey => `lk${idUnits(lease)}`
+export const attachmentRow = (lease: LeaseId, key: KeyString): RowKey => attachmentPrefix(lease) + key
 export const sessionRow = (session: SessionId): RowKey => `ss${idUnits(session)}`
 export const resultRow = (session: SessionId, sequence: number): RowKey =>
   `sr${idUnits(session)}${numberUnits(sequence)}`

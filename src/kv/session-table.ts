@@ -1,21 +1,29 @@
 // Sessions (thesis §6.3): which sequences of a client were executed, and with what result. Sequences are remembered one by one,
 // not as a maximum: a client has many under way, and they may arrive in any order. In memory and bounded.
 import type { SessionId } from '../api/commands.ts'
-import { assert } from '../lib/assert.ts'
-import { rowShare } from './digest.ts'
+import { assert, present } from '../lib/assert.ts'
+import type { Hash64 } from '../lib/hash.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 import type { Expiring } from './expiry-queue.ts'
 import { KV_LIMITS } from './limits.ts'
 import { encodeSession, newRow, resultRow, sessionRow } from './rows.ts'
 import type { Row, RowWriter, SessionFields } from './rows.ts'
+import { KEYS_PER_SLICE } from './slices.ts'
+import type { Steps } from './slices.ts'
+
+/** A result, encoded, and its row's share of the digest: there may be megabytes to hash when a session ends. */
+export interface Remembered {
+  readonly result: Uint8Array
+  readonly share: Hash64
+}
 
 export interface Session extends Expiring, SessionFields {
   readonly id: SessionId
   ttlMs: number
   expiresAtMs: number
   acknowledgedBelow: number
-  /** By sequence, encoded. */
-  readonly results: Map<number, Uint8Array>
+  /** By sequence. */
+  readonly results: Map<number, Remembered>
   readonly row: Row
 }
 
@@ -86,13 +94,22 @@ export class SessionTable {
 
   remember(session: Session, sequence: number, result: Uint8Array, writer: RowWriter): void {
     assert(!session.results.has(sequence), `sequence ${sequence} of session ${session.id} was executed twice`)
-    session.results.set(sequence, result)
+    const row = newRow(resultRow(session.id, sequence))
+    writer.write(row, result)
+    session.results.set(sequence, { result, share: present(row.share, 'the share of a row just written') })
     this.#resultBytes += result.length
-    writer.write(newRow(resultRow(session.id, sequence)), result)
   }
 
-  close(session: Session, writer: RowWriter): void {
-    for (const sequence of session.results.keys()) this.#forget(session, sequence, writer)
+  /** In slices. Which of its results are gone is nobody's business until it is gone itself. */
+  *close(session: Session, writer: RowWriter): Steps<void> {
+    let left = KEYS_PER_SLICE
+    for (const sequence of session.results.keys()) {
+      if (left-- === 0) {
+        yield 'pause'
+        left = KEYS_PER_SLICE - 1
+      }
+      this.#forget(session, sequence, writer)
+    }
     session.isGone = true
     this.#sessions.delete(session.id)
     this.#dirty.add(session)
@@ -109,11 +126,11 @@ export class SessionTable {
     this.#insert(id, fields, row)
   }
 
-  loadResult(id: SessionId, sequence: number, result: Uint8Array): void {
+  loadResult(id: SessionId, sequence: number, remembered: Remembered): void {
     const session = this.#sessions.get(id)
     assert(session !== undefined, `a row holds a result of session ${id}, which is not there`)
-    session.results.set(sequence, result)
-    this.#resultBytes += result.length
+    session.results.set(sequence, remembered)
+    this.#resultBytes += remembered.result.length
   }
 
   #insert(id: SessionId, fields: SessionFields, row: Row): Session {
@@ -124,11 +141,10 @@ export class SessionTable {
   }
 
   #forget(session: Session, sequence: number, writer: RowWriter): void {
-    const result = session.results.get(sequence)
-    if (result === undefined) return
+    const remembered = session.results.get(sequence)
+    if (remembered === undefined) return
     session.results.delete(sequence)
-    this.#resultBytes -= result.length
-    const key = resultRow(session.id, sequence)
-    writer.write({ key, share: rowShare(key, result) }, undefined)
+    this.#resultBytes -= remembered.result.length
+    writer.write({ key: resultRow(session.id, sequence), share: remembered.share }, undefined)
   }
 }

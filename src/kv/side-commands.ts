@@ -15,6 +15,8 @@ import type { Lease } from './lease-table.ts'
 import { KV_LIMITS } from './limits.ts'
 import type { RowWriter } from './rows.ts'
 import type { SideTables } from './side-tables.ts'
+import { KEYS_PER_SLICE } from './slices.ts'
+import type { Steps } from './slices.ts'
 
 export class SideCommands {
   readonly #tables: SideTables
@@ -61,10 +63,10 @@ export class SideCommands {
     return { kind: 'lease', revision: this.#revision, lease: id, ttlMs }
   }
 
-  revoke(id: LeaseId): CommandResult {
+  *revoke(id: LeaseId): Steps<CommandResult> {
     const lease = this.#tables.leaseTable.get(id)
     if (lease === undefined) return this.#commands.refused('lease-not-found')
-    const count = this.#end(lease)
+    const count = yield* this.#end(lease)
     return { kind: 'lease-revoked', revision: this.#revision, count }
   }
 
@@ -86,12 +88,13 @@ export class SideCommands {
     return { kind: 'lock', revision: this.#revision, token, lease: id, isHeld: length === 0 }
   }
 
-  unlock({ kind, name, token }: UnlockCommand): CommandResult {
+  *unlock({ kind, name, token, onlyWaiting }: UnlockCommand): Steps<CommandResult> {
     const { locks } = this.#tables
     const place = locks.find(kind, name, token)
     if (place === undefined) return this.#commands.refused('token-not-found')
     const wasHeld = locks.holder(kind, name) === place
-    this.#end(place.lease)
+    if (wasHeld && onlyWaiting === true) return this.#commands.refused('held')
+    yield* this.#end(place.lease)
     return { kind: 'unlocked', revision: this.#revision, wasHeld }
   }
 
@@ -125,36 +128,36 @@ export class SideCommands {
     return { kind: 'session', revision: this.#revision, session: id, ttlMs: session.ttlMs }
   }
 
-  closeSession(id: SessionId): CommandResult {
+  *closeSession(id: SessionId): Steps<CommandResult> {
     const { sessions } = this.#tables
     const session = sessions.get(id)
     if (session === undefined) return this.#commands.refused('session-gone')
-    sessions.close(session, this.#writer)
+    yield* sessions.close(session, this.#writer)
     return { kind: 'session-closed', revision: this.#revision }
   }
 
   // --------------------------------------------------------------------------------------------------------------- expiry
 
   /** Whatever was due when the leader proposed it may have been kept alive since: each is looked at again. */
-  expire({ leases, sessions }: ExpireCommand): CommandResult {
+  *expire({ leases, sessions }: ExpireCommand): Steps<CommandResult> {
     let count = 0
-    for (const lease of this.dueLeases(leases)) {
+    for (const lease of this.#dueLeases(leases)) {
       // It was due before the first of them ended, but may hold a lock since: then its time began anew.
       if (lease.expiresAtMs > this.#nowMs) continue
-      this.#end(lease)
+      yield* this.#end(lease)
       count += 1
     }
     for (const id of sessions) {
       const session = this.#tables.sessions.get(id)
       if (session === undefined || session.expiresAtMs > this.#nowMs) continue
-      this.#tables.sessions.close(session, this.#writer)
+      yield* this.#tables.sessions.close(session, this.#writer)
       count += 1
     }
     return { kind: 'expired', revision: this.#revision, count }
   }
 
   /** Those of the leases that are due now, as far as one command may delete their keys; the others wait for the next. */
-  dueLeases(ids: readonly LeaseId[]): Lease[] {
+  #dueLeases(ids: readonly LeaseId[]): Lease[] {
     const due: Lease[] = []
     let keys = 0
     for (const id of ids) {
@@ -175,15 +178,24 @@ export class SideCommands {
     return this.#commands.keys.revision
   }
 
-  /** Its keys go in one revision, in byte order: the order of a Set is not the same on a node that was restarted. */
-  #end(lease: Lease): number {
+  /**
+   * Its keys go in one revision, in byte order: the order of a Set is not the same on a node that was restarted. The lease stays
+   * whole until the last of them is deleted.
+   */
+  *#end(lease: Lease): Steps<number> {
     const { keys } = this.#commands
+    const { leaseTable } = this.#tables
     const found = [...lease.keys].sort()
-    if (found.length > 0) {
-      keys.begin()
-      this.#commands.deleteKeys(found)
-      keys.commit()
+    keys.beginTogether()
+    for (let from = 0; from < found.length; from += KEYS_PER_SLICE) {
+      const some = found.slice(from, from + KEYS_PER_SLICE)
+      if (from > 0) yield 'pause'
+      yield { pointers: some, records: [], ranges: [] }
+      for (const key of some) this.#commands.bury(key, this.#commands.existing(key))
+      leaseTable.writeDetached(lease, some, this.#writer)
     }
+    keys.endTogether()
+    leaseTable.detachAll(lease)
     this.#tables.removeLease(lease, this.#nowMs)
     return found.length
   }

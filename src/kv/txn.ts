@@ -13,18 +13,20 @@ import { EMPTY_BYTES } from '../lib/bytes.ts'
 import { assert, present, unreachable } from '../lib/assert.ts'
 import type { KeyCommands, Refused } from './key-commands.ts'
 import { KV_LIMITS } from './limits.ts'
+import type { Steps } from './slices.ts'
 import type { TxnPlan } from './txn-plan.ts'
 
 /** Changes must be gathered while it runs. */
-export function executeTxn(command: TxnCommand, plan: TxnPlan, commands: KeyCommands): TxnResult | Refused {
-  return plan.refusal === undefined ? executeChosen(command, plan, commands) : commands.refused(plan.refusal)
+export function* executeTxn(command: TxnCommand, plan: TxnPlan, commands: KeyCommands): Steps<TxnResult | Refused> {
+  if (plan.refusal !== undefined) return commands.refused(plan.refusal)
+  return yield* executeChosen(command, plan, commands)
 }
 
-function executeChosen(txn: TxnCommand, plan: TxnPlan, commands: KeyCommands): TxnResult | Refused {
+function* executeChosen(txn: TxnCommand, plan: TxnPlan, commands: KeyCommands): Steps<TxnResult | Refused> {
   const { succeeded, operations } = plan.chosen(txn)
   const results: TxnOperationResult[] = []
   for (const operation of operations) {
-    const result = executeOperation(operation, plan, commands)
+    const result = yield* executeOperation(operation, plan, commands)
     if (result.kind === 'refused') return result
     if (commands.keys.gatheredCount > KV_LIMITS.commandKeysMax) return commands.refused('range-too-large')
     results.push(result)
@@ -32,7 +34,11 @@ function executeChosen(txn: TxnCommand, plan: TxnPlan, commands: KeyCommands): T
   return { kind: 'txn', revision: commands.keys.revision, succeeded, results }
 }
 
-function executeOperation(operation: TxnOperation, plan: TxnPlan, commands: KeyCommands): TxnOperationResult | Refused {
+function* executeOperation(
+  operation: TxnOperation,
+  plan: TxnPlan,
+  commands: KeyCommands,
+): Steps<TxnOperationResult | Refused> {
   switch (operation.op) {
     case 'put':
       return unconditional(commands.put(operation))
@@ -41,11 +47,11 @@ function executeOperation(operation: TxnOperation, plan: TxnPlan, commands: KeyC
     case 'add':
       return unconditional(commands.add(operation))
     case 'delete-range':
-      return commands.deleteRange(operation.range, plan.reads.get(operation))
+      return yield* commands.deleteRange(operation.range, plan.reads.get(operation))
     case 'get':
       return executeGet(operation, plan, commands)
     case 'txn':
-      return executeChosen(operation, plan, commands)
+      return yield* executeChosen(operation, plan, commands)
     default:
       return unreachable(operation)
   }

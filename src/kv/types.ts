@@ -110,6 +110,9 @@ export interface ReadSet {
   readonly ranges: readonly RangeRead[]
 }
 
+/** What must be before an execution goes on: something is fetched, or others get their turn. */
+export type Wanted = ReadSet | 'pause'
+
 /** Names the entry that is being applied. */
 export interface AppliedId {
   readonly term: number
@@ -135,8 +138,9 @@ export interface Applied {
 
 /** The application of one entry, in steps: fetch what `next` asks for, then `execute`, until `next` asks for nothing. */
 export interface Execution {
-  /** What the next commands read, to be fetched before `execute`; undefined when all were executed. */
-  next(): ReadSet | undefined
+  /** What the next commands read, or that they are long and others should get their turn; undefined when all were executed. */
+  next(): Wanted | undefined
+  /** What `next` asked for was done. */
   execute(): void
   finish(): Applied
 }
@@ -162,8 +166,8 @@ export interface LockPlaceState {
 /** What the state machine keeps beside keys, for the node to look at. It changes with each entry. */
 export interface SideState {
   lease(id: LeaseId): LeaseState | undefined
-  /** By id. */
-  leases(): readonly LeaseState[]
+  /** By id, those behind `after`, at most `max`; all of them without. */
+  leases(after?: LeaseId, max?: number): readonly LeaseState[]
   /** `queue` are those who wait, first come first. */
   lock(
     kind: LockKind,

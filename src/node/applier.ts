@@ -46,6 +46,10 @@ export class Applier {
   #pausing: Deferred<void> | undefined
   #isPaused = false
   #isStopped = false
+  /** An entry is applied in part: it waits for what it reads, or gives others their turn. */
+  #isMidEntry = false
+  /** Those who will look at the tables when that entry has ended. As many as reads may wait. */
+  #looking: ((isWhole: boolean) => void)[] = []
 
   constructor(clock: Clock, store: StateStore, port: ApplierPort) {
     this.#clock = clock
@@ -61,6 +65,16 @@ export class Applier {
   /** Leases, sessions and locks as of the last applied entry. */
   get side(): SideState {
     return this.#machine.side
+  }
+
+  /**
+   * Calls back when what is beside the keys may be looked at as a whole: at once, or at the end of the entry under way; with false
+   * if that does not come any more.
+   */
+  betweenEntries(look: (isWhole: boolean) => void): void {
+    if (!this.#isMidEntry) look(true)
+    else if (this.#isStopped) look(false)
+    else this.#looking.push(look)
   }
 
   /** Entries committed and not yet applied. */
@@ -95,6 +109,7 @@ export class Applier {
 
   stop(): void {
     this.#isStopped = true
+    this.#show(false)
   }
 
   #run(): void {
@@ -162,14 +177,20 @@ export class Applier {
   /** Executes what is in memory. Returns what must be waited for before the next sub-batch, or undefined when all were executed. */
   #execute(execution: Execution): Promise<void> | undefined {
     for (let wanted = execution.next(); wanted !== undefined; wanted = execution.next()) {
-      const fetching = this.#store.prefetch(wanted)
+      const fetching = wanted === 'pause' ? this.#turnOfOthers() : this.#store.prefetch(wanted)
       if (fetching !== undefined) return fetching
       execution.execute()
     }
     return undefined
   }
 
+  /** A command with tens of thousands of keys takes many turns. What it has changed is seen by nobody before the entry ends. */
+  #turnOfOthers(): Promise<void> {
+    return new Promise((resolve) => this.#clock.soon(resolve))
+  }
+
   async #finishAfter(first: Promise<void>, execution: Execution, entry: Entry, batch: EntryBatch): Promise<void> {
+    this.#isMidEntry = true
     for (let fetching: Promise<void> | undefined = first; fetching !== undefined;) {
       await fetching
       if (this.#isStopped) return
@@ -177,6 +198,14 @@ export class Applier {
       fetching = this.#execute(execution)
     }
     this.#end(entry, { batch, ...execution.finish() })
+    this.#isMidEntry = false
+    this.#show(true)
+  }
+
+  #show(isWhole: boolean): void {
+    const looking = this.#looking
+    this.#looking = []
+    for (const look of looking) look(isWhole)
   }
 
   #end(entry: Entry, applied: Omit<Applied, 'id' | 'dataBytes'>): void {
@@ -190,7 +219,7 @@ export class Applier {
   }
 
   #stopWith(error: unknown): void {
-    this.#isStopped = true
+    this.stop()
     this.#isRunning = false
     this.#pausing?.reject(error instanceof Error ? error : new Error(String(error)))
     this.#pausing = undefined

@@ -1,8 +1,7 @@
 // The leader's part in expiry: when cluster time has reached the next lease or session that is due, it proposes a command that
 // names them. Apply looks at each again, by the time in the log, so what was kept alive in between stays, and a leader that has
 // been deposed or was asleep expires nothing.
-import { encodeCommand } from '../api/command-codec.ts'
-import { ByteWriter } from '../lib/bytes.ts'
+import type { ExpireCommand } from '../api/commands.ts'
 import type { SideState } from '../kv/index.ts'
 import type { LogIndex } from '../raft/index.ts'
 import type { ForwardAnswer } from './ports.ts'
@@ -17,7 +16,7 @@ export interface ExpiryPort {
   /** The latest cluster time that was applied. */
   readonly appliedTimeMs: number
   /** Proposes a command of the leader's own. */
-  propose(body: Uint8Array, answer: (answer: ForwardAnswer) => void): void
+  propose(command: ExpireCommand, answer: (answer: ForwardAnswer) => void): void
   /** Proposes nothing but the time. */
   stamp(answer: (answer: ForwardAnswer) => void): void
 }
@@ -51,10 +50,8 @@ export class Expiry {
     if (nextExpiryMs === undefined) return
     const due = clusterTimeMs >= nextExpiryMs ? side.due(clusterTimeMs) : undefined
     if (due !== undefined) {
-      const body = new ByteWriter()
-      encodeCommand(body, due)
       this.#proposed = 'asked'
-      this.#port.propose(body.finish(), (answer) => this.#onAnswer(answer))
+      this.#port.propose(due, (answer) => this.#onAnswer(answer))
     } else if (clusterTimeMs - appliedTimeMs >= STAMP_EVERY_MS) {
       this.#proposed = 'asked'
       this.#port.stamp((answer) => this.#onAnswer(answer))

@@ -138,7 +138,8 @@ export interface LockInfo {
 
 /** Answers about leases and locks, of this node's state. */
 export interface SideFacts {
-  leases(): readonly LeaseSummary[]
+  /** By id, those behind `after` ('' is before all), at most `max`. */
+  leases(after: LeaseId, max: number): readonly LeaseSummary[]
   lease(id: LeaseId): LeaseInfo | undefined
   lock(kind: LockKind, name: KeyString): LockInfo
 }

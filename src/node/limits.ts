@@ -7,7 +7,10 @@ const MiB = 1024 * KiB
 export const LIMITS = {
   /** An entry is closed once its commands reach this; a larger single command goes alone. */
   batchBytesMax: 1 * MiB,
-  /** Values that the commands of an entry may make apply read, as well: all of them are in memory until the entry is done. */
+  /**
+   * Values that the commands of an entry may make apply read, as well: all of them are in memory until the entry is done. Scans of
+   * ranges and ends of leases count as several (api/apply-cost.ts): applying one entry must stay bounded.
+   */
   batchValueReadsMax: 64,
   /** One command, encoded: with its overhead it must fit into one frame between nodes. */
   commandBytesMax: 3 * MiB,

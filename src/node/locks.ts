@@ -139,7 +139,8 @@ export class Locks {
     if (waiter.isAbandoned) return this.#leave(waiter, shuttingDown())
     // Other commands of the same entry, or a repeat of an old one, may have moved the queue since.
     if (this.#isHolder(waiter)) return this.#answerHeld(waiter)
-    if (place.isHeld) return this.#answer(waiter, outcome)
+    // It was held when it was asked for just now. Of a repeat that is long ago: whoever was told then may have lost it.
+    if (place.isHeld && waiter.result.kind === 'lock') return this.#answer(waiter, outcome)
     if (!this.#isQueued(waiter)) return this.#answer(waiter, lostPlace(outcome as CommandResult, this.#port.revision))
     if (this.#isClosed) return this.#leave(waiter, shuttingDown())
     waiter.stage = 'waiting'
@@ -158,10 +159,24 @@ export class Locks {
       return this.#answer(waiter, new QuorateError(error.code, STILL_QUEUED, { outcome: 'unknown' }))
     waiter.stage = 'leaving'
     this.#unlist(waiter)
-    const { kind, name } = waiter.command
-    const unlock = { op: 'unlock', kind, name, token: waiter.token } as const
+    this.#giveBack(waiter, error)
+  }
+
+  /**
+   * Patience that ends takes only a place that still waits: once it has come first, a repeat of this request may have been told
+   * that it holds the lock, on this node or on another. Apply decides which it was.
+   */
+  #giveBack(waiter: Waiter, error: QuorateError | undefined): void {
+    const { kind, name, once } = waiter.command
+    const limits = error === undefined ? { onlyWaiting: true } : {}
+    const unlock = { op: 'unlock', kind, name, token: waiter.token, ...limits } as const
     this.#port.writes.submit(unlock, waiter.timeoutMs, (outcome) => {
       if (!(outcome instanceof QuorateError)) {
+        if (outcome.kind === 'refused' && outcome.reason === 'held') {
+          // Nobody else can ask for it, and its caller has gone while it was being given back.
+          if (waiter.isAbandoned && once === undefined) return this.#giveBack(waiter, shuttingDown())
+          return this.#answerHeld(waiter)
+        }
         const { revision } = outcome
         return this.#answer(waiter, error ?? { kind: 'refused', revision, reason: 'locked' })
       }

@@ -1,8 +1,8 @@
 // What this node does when peers call: messages for the core, forwarded groups, questions, streamed states.
+import { applyCostOf } from '../api/apply-cost.ts'
 import { decodeClientCommands } from '../api/command-codec.ts'
 import type { ClientCommand } from '../api/commands.ts'
 import type { QuorateError } from '../api/errors.ts'
-import { valueReadsOf } from '../api/value-reads.ts'
 import type { ControlPlane } from './control.ts'
 import type { NodeDriver } from './node-driver.ts'
 import type { ForwardAnswer, IncarnationRegistry, PeerHandlers } from './ports.ts'
@@ -56,7 +56,7 @@ function forwardHandler({ driver, proposer, refusal }: PeerHandlerParts): PeerHa
       const error = refusal(command)
       if (error !== undefined) return answer(refuse(error.code, error.message))
     }
-    const valueReads = commands.reduce((reads, command) => reads + valueReadsOf(command), 0)
+    const valueReads = commands.reduce((reads, command) => reads + applyCostOf(command), 0)
     proposer.add({ member: from.id, boot: from.boot, number }, body, answer, valueReads)
   }
 }

@@ -19,6 +19,7 @@ import type { Timer } from './ports.ts'
 import type { Recovery } from './recovery.ts'
 import { recover } from './recovery.ts'
 import { Registration } from './registration.ts'
+import { shuttingDown } from './reads.ts'
 import { NodeServices } from './services.ts'
 import { remainingOf, sideFacts } from './side-facts.ts'
 import { SpaceGuard, spaceRefusal } from './space-guard.ts'
@@ -166,8 +167,13 @@ export class QuorateNode implements facade.NodeFacade {
   ): void {
     this.#services.reads.confirm(options, (outcome) => {
       if (outcome instanceof QuorateError) return done(outcome)
-      const { revision, stalenessMs } = outcome
-      done({ revision, stalenessMs, found: look(sideFacts(this.#driver.applier.side, this.#services.timeMs)) })
+      const { stalenessMs } = outcome
+      const { applier } = this.#driver
+      applier.betweenEntries((isWhole) => {
+        if (!isWhole) return done(shuttingDown())
+        const { revision } = this.vitals()
+        done({ revision, stalenessMs, found: look(sideFacts(applier.side, this.#services.timeMs)) })
+      })
     })
   }
 

@@ -1,7 +1,8 @@
 // What a node does for its callers, between the driver below and the facade above: the write and read paths, listings, watches,
 // locks, and the leader's own proposals (expiry, compaction). This file joins them; each has its rules in its own file.
+import { applyCostOf } from '../api/apply-cost.ts'
 import { encodeCommand } from '../api/command-codec.ts'
-import type { ClientCommand } from '../api/commands.ts'
+import type { ClientCommand, Command } from '../api/commands.ts'
 import type { QuorateError } from '../api/errors.ts'
 import { ByteWriter } from '../lib/bytes.ts'
 import { Retention } from '../kv/index.ts'
@@ -176,17 +177,17 @@ export class NodeServices {
     return this.#clusterClock.timeMs
   }
 
-  #proposeOwn(body: Uint8Array, answer: Parameters<Proposer['add']>[2]): void {
+  #proposeOwn(command: Command, answer: Parameters<Proposer['add']>[2]): void {
     const { self, boot } = this.#options
-    this.proposer.add({ member: self.id, boot, number: 0 }, body, answer)
+    const body = new ByteWriter()
+    encodeCommand(body, command)
+    this.proposer.add({ member: self.id, boot, number: 0 }, body.finish(), answer, applyCostOf(command))
   }
 
   #proposeCompaction(): void {
     const revision = this.#retention.compactTarget()
     if (revision === undefined) return
-    const body = new ByteWriter()
-    encodeCommand(body, { op: 'compact', revision })
-    this.#proposeOwn(body.finish(), () => {})
+    this.#proposeOwn({ op: 'compact', revision }, () => {})
   }
 
   #writePort(refusal: WritePort['refusal']): WritePort {
@@ -259,7 +260,7 @@ export class NodeServices {
       get appliedTimeMs() {
         return states.current.meta.clusterTimeMs
       },
-      propose: (body, answer) => this.#proposeOwn(body, answer),
+      propose: (command, answer) => this.#proposeOwn(command, answer),
       stamp: (answer) => this.proposer.stamp(answer),
     })
   }

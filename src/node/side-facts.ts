@@ -59,7 +59,7 @@ export function remainingOf(side: SideState, lease: LeaseId, timeMs: number): nu
 
 export function sideFacts(side: SideState, timeMs: number): SideFacts {
   return {
-    leases: () => side.leases().map((lease) => summaryOf(lease, timeMs)),
+    leases: (after, max) => side.leases(after, max).map((lease) => summaryOf(lease, timeMs)),
     lease: (id) => {
       const lease = side.lease(id)
       return lease && infoOf(lease, timeMs)

@@ -1,10 +1,10 @@
 // The write path of one node: collects the commands of one turn, proposes them as one entry when this node leads or forwards
 // them as one group when it does not, and answers each caller when *this node's own* apply meets the group (design, section 8).
 // A write is answered `not-applied` only when that is certain; then, time permitting, it is tried again without bothering anyone.
+import { applyCostOf } from '../api/apply-cost.ts'
 import type { ClientCommand, CommandResult, EntryBatch } from '../api/commands.ts'
 import { encodeCommand, encodedCommandLength } from '../api/command-codec.ts'
 import { type ErrorCode, ERRORS, QuorateError } from '../api/errors.ts'
-import { valueReadsOf } from '../api/value-reads.ts'
 import { assert } from '../lib/assert.ts'
 import { ByteWriter } from '../lib/bytes.ts'
 import type { Boot, EntryId, LogIndex, NodeId } from '../raft/index.ts'
@@ -302,7 +302,7 @@ function takeBatch(
   for (; next < queue.length; next++) {
     const write = queue[next]!
     if (write.isDone) continue
-    const reads = valueReadsOf(write.command)
+    const reads = applyCostOf(write.command)
     const isOver = sizeBytes + write.sizeBytes > LIMITS.batchBytesMax || valueReads + reads > LIMITS.batchValueReadsMax
     if (writes.length > 0 && isOver) break
     sizeBytes += write.sizeBytes

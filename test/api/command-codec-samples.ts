@@ -139,7 +139,16 @@ export const singleCommand: fc.Arbitrary<ClientCommand> = fc.oneof(
     repeatable,
   ),
   merge<ClientCommand>(
-    fc.record({ op: fc.constant('unlock'), kind: fc.constantFrom('lock', 'election'), name, token: positive }),
+    fc.record(
+      {
+        op: fc.constant('unlock'),
+        kind: fc.constantFrom('lock', 'election'),
+        name,
+        token: positive,
+        onlyWaiting: fc.constant(true),
+      },
+      { requiredKeys: ['op', 'kind', 'name', 'token'] },
+    ),
     repeatable,
   ),
   merge<ClientCommand>(fc.record({ op: fc.constant('proclaim'), name, token: positive, value }), repeatable),

@@ -93,7 +93,7 @@ describe('a result', () => {
     ['nothing', '', /cut short/],
     ['an unknown kind', '11 00 05', /unknown kind of result/],
     ['an unknown flag', '01 01 05 00', /unknown flags 0x1/],
-    ['an unknown reason', '06 00 05 13', /unknown reason/],
+    ['an unknown reason', '06 00 05 14', /unknown reason/],
     ['something behind it', '07 00 05 00', /1 bytes too many/],
     ['a range by itself', '03 00 05 00 00', /not the result of a command/],
     ['a repeat of a repeat', '10 00 05 10 00 05 07 00 05', /cannot be repeated/],

@@ -64,10 +64,32 @@ describe('a lease', () => {
     expect(one.json()).toEqual({ ...seen, keys: ['a'], keys64: ['_w'] })
     expect(one.headers).toMatchObject({ 'quorate-staleness-ms': '0', 'cache-control': 'no-store' })
     expect(bench.node.inspections.at(-1)).toMatchObject({ consistency: 'stale' })
-    expect((await bench.app.server.inject('/v1/leases')).json()).toEqual({ leases: [seen] })
+    expect((await bench.app.server.inject('/v1/leases')).json()).toEqual({ leases: [seen], more: false })
     expectInjectedProblem(await bench.app.server.inject('/v1/leases/00000000000000fe'), 404, 'LEASE_NOT_FOUND')
     const ids = ['x', 'ff', '00000000000000FF', '0000000000000000', '8000000000000000', '']
     for (const id of ids) expectInjectedProblem(await bench.app.server.inject(`/v1/leases/${id}`), 400, 'BAD_REQUEST')
+  })
+})
+
+describe('the list of leases', () => {
+  it('comes in pages, by id', async () => {
+    const bench = openBench()
+    const ids = [1, 2, 3].map((at) => at.toString(16).padStart(16, '0'))
+    for (const lease of ids) bench.node.leaseInfos.push({ lease, ttlMs: 1_000, remainingMs: 900, keys: [] })
+    const page = async (query: string) => {
+      const answer = (await bench.app.server.inject(`/v1/leases?${query}`)).json<{
+        leases: { id: string }[]
+        more: boolean
+        cursor?: string
+      }>()
+      return { ids: answer.leases.map(({ id }) => id), more: answer.more, cursor: answer.cursor }
+    }
+    const first = await page('limit=2')
+    expect(first).toEqual({ ids: ids.slice(0, 2), more: true, cursor: ids[1] })
+    expect(await page(`limit=2&cursor=${first.cursor}`)).toEqual({ ids: ids.slice(2), more: false, cursor: undefined })
+    expect((await page('limit=3')).more).toBe(false)
+    for (const wrong of ['limit=0', 'limit=1001', 'cursor=x', 'cursor', 'after=1'])
+      expectInjectedProblem(await bench.app.server.inject(`/v1/leases?${wrong}`), 400, 'BAD_PARAMETER')
   })
 })
 

@@ -170,6 +170,12 @@ describe('an election', () => {
     bench.app.drain()
     await lines.streamEnd()
     expect(bench.node.observations[1]!.isCancelled).toBe(true)
+    // Behind a read index: another node may have told of a later leader already.
+    expect(bench.node.inspections).toMatchObject([{ consistency: 'linearizable' }, { consistency: 'linearizable' }])
+    const lonely = openBench()
+    lonely.node.failure = new QuorateError('NO_LEADER', 'For a test.')
+    expectInjectedProblem(await lonely.app.server.inject('/v1/elections/a?watch'), 503, 'NO_LEADER')
+    expect(lonely.node.observations).toEqual([])
     const full = openBench()
     full.node.observe = () => {
       throw new QuorateError('OVERLOADED', 'For a test.')

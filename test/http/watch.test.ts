@@ -336,6 +336,18 @@ describe('the long poll', () => {
     await eventually(() => bench.node.watches.map(({ isCancelled }) => isCancelled)).toEqual([true])
   })
 
+  it('hears that its client has gone, and cuts a connection on which answers pile up', async () => {
+    const bench = await listenBench()
+    await write(bench, 'x'.repeat(40_000), 'large')
+    for (const piled of [1, 2]) {
+      const connection = await poll(bench, 'wait=24h')
+      await eventually(() => bench.node.watches.length).toBe(piled)
+      connection.send(`GET /v1/kv/large HTTP/1.1\r\nHost: localhost:${bench.port}\r\n\r\n`.repeat(piled))
+      if (piled === 1) connection.close()
+      await eventually(() => bench.node.watches.at(-1)!.isCancelled).toBe(true)
+    }
+  })
+
   it('leaves no timer behind when it is refused', async () => {
     const bench = await listenBench()
     const timersBefore = process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length

@@ -153,6 +153,7 @@ const repeatableSide: fc.Arbitrary<Command> = fc.oneof(
     value: fc.constant(bytes('')),
   }),
   fc.record({ op: fc.constant('unlock' as const), kind, name, token }),
+  fc.record({ op: fc.constant('unlock' as const), kind, name, token, onlyWaiting: fc.constant(true as const) }),
   fc.record({ op: fc.constant('proclaim' as const), name, token, value: fc.constantFrom('x', 'y').map(bytes) }),
   fc.record({ op: fc.constant('compact' as const), revision: fc.nat({ max: 20 }) }),
 )

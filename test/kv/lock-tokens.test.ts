@@ -1,4 +1,5 @@
-// Fencing tokens: one sequence over all locks and elections, that no release, expiry or restart ever takes back.
+// Fencing tokens: one sequence over all locks and elections, that no release, expiry or restart ever takes back. And places that are
+// left only while they wait.
 import { describe, expect, test } from 'vitest'
 import type { Command, LockKind } from '../../src/api/commands.ts'
 import { Replica } from './replica.ts'
@@ -37,5 +38,20 @@ describe('a fencing token', () => {
     expect(replica.machine.side.lock('lock', 'a').holder).toBe(undefined)
     replica.restart()
     expect(tokenOf(replica, lock('a'))).toBe(first + 1)
+  })
+})
+
+const leave = (token: number): Command => ({ op: 'unlock', kind: 'lock', name: 'l', token, onlyWaiting: true })
+
+describe('a place left only while it waits', () => {
+  test('goes while it waits, and stays once it has come first', () => {
+    const replica = new Replica()
+    for (const name of ['l', 'l', 'l']) tokenOf(replica, lock(name))
+    expect(replica.do(leave(3))).toMatchObject({ kind: 'unlocked', wasHeld: false })
+    expect(replica.do(leave(1))).toMatchObject({ kind: 'refused', reason: 'held' })
+    // The lock passes on in the entry of the leaving: it was first by then.
+    const release: Command = { op: 'unlock', kind: 'lock', name: 'l', token: 1 }
+    expect(replica.entry([release, leave(2)])).toMatchObject([{ wasHeld: true }, { reason: 'held' }])
+    expect(replica.machine.side.lock('lock', 'l')).toMatchObject({ holder: { token: 2 }, queue: [] })
   })
 })

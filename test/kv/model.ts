@@ -337,6 +337,7 @@ export class Model {
     const place = queue.find(({ token }) => token === command.token)
     if (place === undefined) throw new Refusal('token-not-found')
     if (command.op === 'unlock') {
+      if (command.onlyWaiting === true && place === queue[0]) throw new Refusal('held')
       this.#end(place.lease)
       return { kind: 'unlocked', revision: this.revision, wasHeld: place === queue[0] }
     }

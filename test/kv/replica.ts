@@ -14,6 +14,8 @@ export class Replica {
   readonly lockChanges: LockChange[] = []
   /** What the last entry asked for, step by step. */
   reads: ReadSet[] = []
+  /** A long command gives others their turn. */
+  onPause: () => void = () => {}
 
   constructor(state: MapState = new MapState(), meta: KvMeta = initialMeta()) {
     this.state = state
@@ -43,8 +45,11 @@ export class Replica {
     this.reads = []
     const run = this.machine.begin(batch, { term: 1, index: this.meta.index + 1 }, this.state)
     for (let wanted = run.next(); wanted !== undefined; wanted = run.next()) {
-      this.reads.push(wanted)
-      this.state.fetch(wanted)
+      if (wanted === 'pause') this.onPause()
+      else {
+        this.reads.push(wanted)
+        this.state.fetch(wanted)
+      }
       run.execute()
     }
     const applied = run.finish()

@@ -132,6 +132,32 @@ describe('the applier', () => {
     expect(bench.applied).toEqual([])
   })
 
+  it('shows what is beside the keys between two entries only, and never after it was stopped in the middle of one', async () => {
+    const bench = new Bench()
+    const seen: (readonly [appliedIndex: number, isWhole: boolean])[] = []
+    const look = (): void => bench.applier.betweenEntries((isWhole) => seen.push([bench.applier.appliedIndex, isWhole]))
+    look()
+    const fetching = deferred<void>()
+    bench.store.fetching = fetching
+    bench.applier.enqueue(entries(1, 1))
+    look()
+    expect(seen).toEqual([[0, true]])
+    bench.store.fetching = undefined
+    fetching.resolve()
+    await bench.applier.pause()
+    expect(seen.slice(1)).toEqual([[1, true]])
+    bench.store.fetching = deferred<void>()
+    bench.applier.resume(bench.store as unknown as StateStore)
+    bench.applier.enqueue(entries(2, 2))
+    look()
+    bench.applier.stop()
+    look()
+    expect(seen.slice(2)).toEqual([
+      [1, false],
+      [1, false],
+    ])
+  })
+
   it('keeps its place over many entries while the queue never runs empty', () => {
     const bench = new Bench()
     bench.store.clock = bench.clock

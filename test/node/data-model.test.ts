@@ -198,7 +198,7 @@ describe('what a node says of its leases', () => {
       const heard = new Heard<unknown>()
       cluster.node(name).inspect(
         OPTIONS,
-        (facts) => [facts.leases().map((found) => found.lease), facts.lease(lease)?.keys, facts.lease('none')],
+        (facts) => [facts.leases('', 100).map((found) => found.lease), facts.lease(lease)?.keys, facts.lease('none')],
         (answer) => heard.answers.push(answer),
       )
       expect(await cluster.answer(heard)).toMatchObject({ revision: 2, found: [[lease], ['k'], undefined] })

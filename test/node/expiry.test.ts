@@ -1,6 +1,5 @@
 // Expiry by cluster time: never early, and late by a bounded amount, whatever happens to leaders.
 import { afterEach, describe, expect, it } from 'vitest'
-import { decodeCommands } from '../../src/api/command-codec.ts'
 import { type ClientCommand, NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import type { SideState } from '../../src/kv/index.ts'
@@ -245,9 +244,7 @@ class Bench {
       get appliedTimeMs() {
         return bench.appliedTimeMs
       },
-      propose: (body, answer) => {
-        this.proposals.push({ ops: decodeCommands(body).map((command) => command.op), answer })
-      },
+      propose: (command, answer) => void this.proposals.push({ ops: [command.op], answer }),
       stamp: (answer) => void this.proposals.push({ ops: [], answer }),
     })
   }

@@ -69,6 +69,7 @@ class Bench {
 }
 
 const unlockOf = (token: number) => ({ op: 'unlock', kind: 'lock', name: 'l', token })
+const leaveOf = (token: number) => ({ ...unlockOf(token), onlyWaiting: true })
 
 describe('acquiring a lock', () => {
   let bench: Bench
@@ -104,13 +105,51 @@ describe('acquiring a lock', () => {
     bench.clock.advance(9_999)
     expect(bench.submitted.length).toBe(1)
     bench.clock.advance(1)
-    expect(bench.submitted.at(-1)!.command).toEqual(unlockOf(2))
-    // It comes first while it is giving up: what was begun is not taken back.
-    bench.move(2)
+    expect(bench.submitted.at(-1)!.command).toEqual(leaveOf(2))
+    bench.move(1)
     expect(heard).toEqual([])
-    bench.move()
-    bench.answer({ kind: 'unlocked', revision: 8, wasHeld: true })
+    bench.answer({ kind: 'unlocked', revision: 8, wasHeld: false })
     expect(heard).toEqual([{ kind: 'refused', revision: 8, reason: 'locked' }])
+  })
+
+  it('has the lock when its place came first while patience ended, and takes it from nobody who was told so', () => {
+    const once = { kind: 'key', key: 'k', fingerprint: '0'.repeat(16) } as const
+    const impatient = bench.acquire({ once, waitMs: 1_000 })
+    bench.move(1, 2)
+    bench.place(2, false)
+    bench.clock.advance(1_000)
+    expect(bench.submitted.at(-1)!.command).toEqual(leaveOf(2))
+    bench.move(2)
+    const leaving = bench.submitted.at(-1)!
+    const repeat = bench.acquire({ once, waitMs: 1_000 })
+    const result = { kind: 'lock', revision: 7, token: 2, lease: LOCK.lease, isHeld: false } as const
+    bench.answer({ kind: 'replayed', revision: 8, result })
+    expect(repeat.heard).toMatchObject([{ kind: 'replayed', result: { token: 2, isHeld: true } }])
+    leaving.done({ kind: 'refused', revision: 9, reason: 'held' })
+    expect(impatient.heard).toMatchObject([{ kind: 'lock', token: 2, isHeld: true }])
+    expect([bench.submitted.length, bench.locks.waitingCount]).toEqual([3, 0])
+  })
+
+  it('whose caller goes while patience ends is given up, though its place came first', () => {
+    const { heard, abandon } = bench.acquire()
+    bench.move(1, 2)
+    bench.place(2, false)
+    bench.clock.advance(10_000)
+    abandon()
+    bench.move(2)
+    bench.answer({ kind: 'refused', revision: 9, reason: 'held' })
+    expect(bench.submitted.at(-1)!.command).toEqual(unlockOf(2))
+    bench.answer({ kind: 'unlocked', revision: 9, wasHeld: true })
+    expect([heard, bench.locks.waitingCount]).toEqual([[], 0])
+  })
+
+  it('is not held by a repeat whose place has ended since it was told so', () => {
+    bench.move(5)
+    const { heard } = bench.acquire()
+    const result = { kind: 'lock', revision: 3, token: 2, lease: LOCK.lease, isHeld: true } as const
+    bench.answer({ kind: 'replayed', revision: 7, result })
+    expect(heard).toMatchObject([{ kind: 'replayed', result: { kind: 'refused', reason: 'locked' } }])
+    expect([bench.submitted.length, bench.locks.waitingCount]).toEqual([1, 0])
   })
 
   it('that may be asked for again keeps its place when the caller goes: the repeat may hold it already, by another node', () => {

@@ -59,12 +59,32 @@ describe('what is said of a lease for each of its keys, or of each lease', () =>
     ])
     const { side } = new KvStateMachine(initialMeta(), rows)
     expect(remainingOf(side, lease, 100)).toBe(400)
-    expect(sideFacts(side, 100).leases()).toEqual([{ lease, ttlMs: 100, remainingMs: 400, keyCount: 50_000 }])
+    expect(sideFacts(side, 100).leases('', 100)).toEqual([{ lease, ttlMs: 100, remainingMs: 400, keyCount: 50_000 }])
     const startMs = performance.now()
     for (let asked = 0; asked < 1_000; asked++) remainingOf(side, lease, 100)
-    for (let asked = 0; asked < 1_000; asked++) sideFacts(side, 100).leases()
+    for (let asked = 0; asked < 1_000; asked++) sideFacts(side, 100).leases('', 100)
     expect(performance.now() - startMs).toBeLessThan(4_000)
     expect(sideFacts(side, 100).lease(lease)!.keys).toHaveLength(50_000)
+  })
+})
+
+describe('a page of the leases', () => {
+  it('is the next ones by id, wherever in the table they are', () => {
+    const ids = Array.from({ length: 5_000 }, (_, at) => (((at * 7_919) % 5_000) + 1).toString(16).padStart(16, '0'))
+    const value = encodeLease({ ttlMs: 100, expiresAtMs: 500, isPrivate: false })
+    const { side } = new KvStateMachine(initialMeta(), new Map(ids.map((id) => [leaseRow(id), value])))
+    const inOrder = ids.toSorted()
+    for (const [from, max] of [
+      [0, 1],
+      [0, 7],
+      [4_990, 100],
+      [17, 1_001],
+      [5_000, 5],
+    ] as const) {
+      const page = side.leases(from === 0 ? '' : inOrder[from - 1]!, max).map(({ lease }) => lease)
+      expect(page).toEqual(inOrder.slice(from, from + max))
+    }
+    expect(side.leases()).toHaveLength(5_000)
   })
 })
 

@@ -124,6 +124,17 @@ describe('the write path', () => {
     expect(bench.valueReads).toEqual([max, max, 150 - 2 * max])
   })
 
+  it('lets no entry hold more than a few commands that scan', () => {
+    bench.isLeader = true
+    const count = { op: 'get', range: { from: '', to: undefined }, limit: 0, reverse: false, keysOnly: false } as const
+    const txn = { op: 'txn', compares: [], success: [{ ...count, countOnly: true }], failure: [] } as const
+    for (let at = 0; at < 10; at++) bench.writes.submit(txn, 5_000, () => {})
+    bench.clock.settle()
+    const sizes = bench.sent.map(({ commands }) => commands.length)
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(4)
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(10)
+  })
+
   it('sends the commands of one turn as one group, in their order', () => {
     bench.isLeader = true
     const outcomes = ['a', 'b', 'c'].map((key) => bench.put(key))

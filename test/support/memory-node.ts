@@ -150,7 +150,11 @@ export class MemoryNode implements NodeFacade {
   ): void {
     this.inspections.push(options)
     const facts: SideFacts = {
-      leases: () => this.leaseInfos.map((info) => ({ ...info, keyCount: info.keys.length })),
+      leases: (after, max) =>
+        this.leaseInfos
+          .filter(({ lease }) => lease > after)
+          .slice(0, max)
+          .map((info) => Object.assign({}, info, { keyCount: info.keys.length })),
       lease: (id) => this.leaseInfos.find(({ lease }) => lease === id),
       lock: (kind, name) => this.locks.get(`${kind}/${name}`) ?? { holder: undefined, queue: [] },
     }

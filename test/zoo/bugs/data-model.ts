@@ -77,8 +77,8 @@ export const DATA_MODEL_BUGS: readonly Bug[] = [
       ),
       src(
         'kv/side-commands.ts',
-        '      if (lease.expiresAtMs > this.#nowMs) continue\n      this.#end',
-        '      this.#end',
+        '      if (lease.expiresAtMs > this.#nowMs) continue\n      yield* this.#end',
+        '      yield* this.#end',
       ),
     ],
     suites: ['test/kv/side.test.ts', 'test/kv/state-machine-model.test.ts'],
