@@ -33,6 +33,10 @@ const NONE: readonly ModelChange[] = []
 /** Nobody asks for one of these twice in the same words, but as a repeat that must be known as such. */
 const UNIQUE: ReadonlySet<Command['op']> = new Set(['put', 'txn', 'add', 'delete-range', 'lock', 'lease-grant'])
 
+/** But for a lease outside of a session: its id makes a second grant harmless, and when the first one has ended it is granted again. */
+const isUnique = (command: Command): boolean =>
+  UNIQUE.has(command.op) && !(command.op === 'lease-grant' && command.once === undefined)
+
 export class Oracle {
   readonly model = new Model()
   onOtherChange: OnOtherChange = () => {}
@@ -89,7 +93,7 @@ export class Oracle {
     if (known === undefined) this.#applications.set(key, [application])
     else known.push(application)
     const before = known?.find((other) => other !== application && !other.isReplay && hasEffect(other.result))
-    if (before !== undefined && !application.isReplay && hasEffect(first) && UNIQUE.has(command.op))
+    if (before !== undefined && !application.isReplay && hasEffect(first) && isUnique(command))
       this.#world.violate(`entry ${at.index} applies a ${command.op} that entry ${before.index} applied before`)
     if (application.isReplay) {
       this.#situations.met('replay')
