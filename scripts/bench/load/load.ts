@@ -2,11 +2,12 @@
 // due, whether or not the system was ready to take it: a stall is felt by all who would have come in it, and not only by the one
 // who happened to be inside (coordinated omission). Without a rate (closed loop) each connection asks again when it is answered:
 // that finds the saturation, and its latencies say little.
-import { createHistogram, performance } from 'node:perf_hooks'
-import type { RecordableHistogram } from 'node:perf_hooks'
+import { performance } from 'node:perf_hooks'
 import { Fifo } from './fifo.ts'
 import { HttpConnection } from './http-connection.ts'
 import type { ConnectionEvents, Target } from './http-connection.ts'
+import { latenciesOf, newHistogram, record, SecondsOfLoad } from './latencies.ts'
+import type { LoadResult } from './load-result.ts'
 import { FILL_KEYS, Requests, keyName, randomFrom } from './requests.ts'
 import type { Dialect } from './requests.ts'
 
@@ -32,40 +33,11 @@ export interface LoadOptions {
   readonly isPrecise: boolean
 }
 
-/** Milliseconds. */
-export interface Latency {
-  readonly p50: number
-  readonly p99: number
-  readonly p999: number
-  readonly max: number
-  readonly mean: number
-}
-
-export interface LoadSecond {
-  readonly second: number
-  readonly operations: number
-  readonly errors: number
-  readonly latency: Latency
-}
-
-export interface LoadResult {
-  readonly operations: number
-  readonly seconds: number
-  readonly perSecond: number
-  /** Operations without a success, among them those that were never sent because too many waited before them. */
-  readonly errors: number
-  readonly errorSamples: readonly string[]
-  readonly latency: Latency
-  /** By how much operations were noticed later than they were due: the generator's own lateness, contained in `latency`. */
-  readonly lag: Latency
-  /** What the generator itself took, in microseconds an operation. */
-  readonly cpuMicrosPerOperation: number
-}
-
 export interface LoadEvents {
+  /** The connections are open, and time runs. */
+  onStart?(): void
   /** A success, at a moment of `performance.now()`. */
   onSuccess?(atMs: number): void
-  onSecond?(second: LoadSecond): void
 }
 
 /** Due operations that wait for a connection. Ten seconds of a fast system; beyond it the run has failed anyway. */
@@ -73,7 +45,6 @@ const WAITING_MAX = 200_000
 const SWEEP_MS = 50
 const REOPEN_MS = 200
 const NAP_MS = 0.1
-const ERROR_SAMPLES_MAX = 5
 /** Of a filling transaction that was refused: clusters shed load and elect. */
 const REPEATS_MAX = 1_000
 
@@ -96,11 +67,12 @@ export class Load {
   readonly #repeats = new Fifo<string>()
   readonly #total = newHistogram()
   readonly #lag = newHistogram()
-  readonly #errorSamples: string[] = []
+  readonly #series: SecondsOfLoad
   readonly #nap = new Int32Array(new SharedArrayBuffer(4))
-  #ofSecond = newHistogram()
-  #errorsOfSecond = 0
+  #firstError = ''
   #errors = 0
+  #lastSuccessMs = 0
+  #longestGapMs = 0
   #repeated = 0
   #startMs = 0
   #issued = 0
@@ -110,6 +82,7 @@ export class Load {
   constructor(options: LoadOptions, events: LoadEvents = {}) {
     this.#options = options
     this.#events = events
+    this.#series = new SecondsOfLoad(options.timeoutMs)
     this.#random = randomFrom(options.seed)
     this.#requests = new Requests(options.dialect, options.valueBytes, this.#random)
     const handlers: ConnectionEvents = {
@@ -128,32 +101,35 @@ export class Load {
     await this.#allOpen()
     const cpuBefore = process.cpuUsage()
     this.#startMs = performance.now()
+    this.#lastSuccessMs = this.#startMs
     this.#isRunning = true
+    this.#events.onStart?.()
     const finished = new Promise<void>((resolve) => {
       this.#finish = resolve
     })
     const sweeper = setInterval(() => this.#sweep(), SWEEP_MS)
-    const seconds = setInterval(() => this.#endSecond(), 1_000)
     if (this.#options.rate > 0) this.#turn()
     else this.#dispatch()
     await finished
     clearInterval(sweeper)
-    clearInterval(seconds)
     const elapsed = (performance.now() - this.#startMs) / 1_000
     for (const connection of this.#connections) connection.abandon('over')
     const { user, system } = process.cpuUsage(cpuBefore)
-    const operations = this.#total.count
-    // What came after the end belongs to what was issued before it: the time that counts is that of issuing.
-    const time = this.#options.kind === 'fill' ? elapsed : Math.min(elapsed, this.#options.seconds)
+    // What is answered after the end belongs to what was issued before it: the time that counts is that of issuing.
+    const isFill = this.#options.kind === 'fill'
+    const time = isFill ? elapsed : Math.min(elapsed, this.#options.seconds)
+    const operations = isFill ? this.#options.keys : this.#total.count
     return {
       operations,
       seconds: time,
       perSecond: operations / time,
       errors: this.#errors,
-      errorSamples: this.#errorSamples,
-      latency: latencyOf(this.#total),
-      lag: latencyOf(this.#lag),
-      cpuMicrosPerOperation: (user + system) / Math.max(1, operations),
+      firstError: this.#firstError,
+      latency: latenciesOf(this.#total),
+      longestGap: Math.round(this.#longestGapMs * 1_000),
+      generatorCpu: user + system,
+      generatorLag: { p99: latenciesOf(this.#lag).p99, max: latenciesOf(this.#lag).max },
+      series: this.#options.rate > 0 ? this.#series.finish() : [],
     }
   }
 
@@ -166,8 +142,7 @@ export class Load {
   async #allOpen(): Promise<void> {
     const endMs = performance.now() + 30_000
     while (this.#connections.some(({ isOpen }) => !isOpen)) {
-      if (performance.now() > endMs)
-        throw new Error(`connections could not be opened: ${this.#errorSamples.join('; ')}`)
+      if (performance.now() > endMs) throw new Error(`connections could not be opened: ${this.#firstError}`)
       await new Promise((resolve) => setTimeout(resolve, 5))
     }
   }
@@ -241,7 +216,9 @@ export class Load {
     const nowMs = performance.now()
     if (status >= 200 && status < 300) {
       record(this.#total, nowMs - operation.dueMs)
-      record(this.#ofSecond, nowMs - operation.dueMs)
+      this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastSuccessMs)
+      this.#lastSuccessMs = nowMs
+      if (this.#options.rate > 0) this.#series.add(operation.dueMs - this.#startMs, nowMs - operation.dueMs)
       this.#events.onSuccess?.(nowMs)
     } else this.#refused(operation, `${status} ${sample}`)
     this.#endIfDone()
@@ -252,7 +229,7 @@ export class Load {
     this.#underWay.delete(connection)
     if (reason === 'over') return
     if (operation !== undefined) this.#refused(operation, reason)
-    else if (this.#startMs === 0) this.#errorSamples.push(reason)
+    else if (this.#startMs === 0) this.#firstError = reason
     // One that was slow can be replaced at once; one that is refused needs time.
     if (reason === 'timeout') connection.open()
     else setTimeout(() => this.#isRunning && connection.open(), REOPEN_MS)
@@ -269,8 +246,7 @@ export class Load {
 
   #fail(reason: string): void {
     this.#errors++
-    this.#errorsOfSecond++
-    if (this.#errorSamples.length < ERROR_SAMPLES_MAX) this.#errorSamples.push(reason)
+    if (this.#errors === 1) this.#firstError = reason
   }
 
   /** Ends operations that take too long, and the run when its time is over. */
@@ -298,27 +274,4 @@ export class Load {
     if (this.#isRunning || this.#underWay.size > 0 || this.#waiting.length > 0) return
     this.#finish?.()
   }
-
-  #endSecond(): void {
-    const second = Math.round((performance.now() - this.#startMs) / 1_000)
-    const operations = this.#ofSecond.count
-    this.#events.onSecond?.({ second, operations, errors: this.#errorsOfSecond, latency: latencyOf(this.#ofSecond) })
-    this.#ofSecond = newHistogram()
-    this.#errorsOfSecond = 0
-  }
-}
-
-/** In microseconds, up to ten minutes. */
-function newHistogram(): RecordableHistogram {
-  return createHistogram({ lowest: 1, highest: 600_000_000, figures: 3 })
-}
-
-function record(histogram: RecordableHistogram, ms: number): void {
-  histogram.record(Math.max(1, Math.round(ms * 1_000)))
-}
-
-function latencyOf(histogram: RecordableHistogram): Latency {
-  if (histogram.count === 0) return { p50: 0, p99: 0, p999: 0, max: 0, mean: 0 }
-  const at = (percentile: number): number => histogram.percentile(percentile) / 1_000
-  return { p50: at(50), p99: at(99), p999: at(99.9), max: histogram.max / 1_000, mean: histogram.mean / 1_000 }
 }

@@ -6,7 +6,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { killAtExit } from '../cleanup.ts'
 import type { Target } from './http-connection.ts'
-import type { LoadOptions, LoadResult, LoadSecond } from './load.ts'
+import type { LoadResult } from './load-result.ts'
+import type { LoadOptions } from './load.ts'
 
 const GENERATOR = fileURLToPath(new URL('./http-load.ts', import.meta.url))
 
@@ -23,7 +24,7 @@ const DEFAULTS = {
 
 export type LoadRequest = Pick<LoadOptions, 'targets' | 'dialect' | 'kind'> & Partial<LoadOptions>
 
-export async function runLoad(request: LoadRequest, onSecond?: (second: LoadSecond) => void): Promise<LoadResult> {
+export async function runLoad(request: LoadRequest, onStart?: () => void): Promise<LoadResult> {
   const options: LoadOptions = { ...DEFAULTS, ...request }
   const child = spawn(execPath, ['--import', 'tsx', GENERATOR, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -36,9 +37,9 @@ export async function runLoad(request: LoadRequest, onSecond?: (second: LoadSeco
   const closed = once(child, 'close')
   let result: LoadResult | undefined
   for await (const line of createInterface({ input: child.stdout })) {
-    const message = JSON.parse(line) as { readonly second?: LoadSecond; readonly result?: LoadResult }
-    if (message.second !== undefined) onSecond?.(message.second)
-    result = message.result ?? result
+    const message = JSON.parse(line) as LoadResult | { readonly started: true }
+    if ('started' in message) onStart?.()
+    else result = message
   }
   await closed
   forget()
@@ -49,7 +50,7 @@ export async function runLoad(request: LoadRequest, onSecond?: (second: LoadSeco
 /** Writes every key once, through transactions, and fails unless all of them were acknowledged. */
 export async function fill(request: Omit<LoadRequest, 'kind'>): Promise<LoadResult> {
   const result = await runLoad({ connections: 8, timeoutMs: 60_000, ...request, kind: 'fill' })
-  if (result.errors > 0) throw new Error(`filling failed: ${result.errorSamples.join('; ')}`)
+  if (result.errors > 0) throw new Error(`filling failed: ${result.firstError}`)
   return result
 }
 
