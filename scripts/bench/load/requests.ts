@@ -2,6 +2,10 @@
 
 export type Dialect = 'quorate' | 'etcd'
 
+/** The defaults, from which one variable at a time is moved. */
+export const BENCH_KEYS = 20_000
+export const BENCH_VALUE_BYTES = 128
+
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789'
 /** Also etcd's default limit of operations in one transaction. */
 export const FILL_KEYS = 128
