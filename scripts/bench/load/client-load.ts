@@ -27,6 +27,9 @@ export interface ClientLoadOptions {
 }
 
 const VALUES_PREPARED = 64
+const WARM_UP_MS = 500
+/** Of an open loop, which has no callers of its own. */
+const WARM_UP_CALLERS = 64
 /** Above the client's own limit of time, after which a call has ended. */
 const TIMEOUT_MS = 10_000
 
@@ -35,7 +38,6 @@ const random = randomFrom(options.seed)
 const values = Array.from({ length: VALUES_PREPARED }, () =>
   Buffer.from(Array.from({ length: options.valueBytes }, () => Math.floor(random() * 256))),
 )
-const keys = Array.from({ length: options.keys }, (_, at) => keyName(at).padEnd(options.keyBytes, 'x'))
 const client = new Client({ endpoints: options.endpoints })
 const latency = newHistogram()
 const lateness = newHistogram()
@@ -47,7 +49,7 @@ let firstError = ''
 let lastSuccessMs = 0
 let longestGapMs = 0
 
-const anyKey = (): string => keys[Math.floor(random() * keys.length)]!
+const anyKey = (): string => keyName(Math.floor(random() * options.keys)).padEnd(options.keyBytes, 'x')
 const anyValue = (): Buffer => values[Math.floor(random() * VALUES_PREPARED)]!
 
 /** One call; how many keys it put or read. */
@@ -88,12 +90,17 @@ async function timed(sinceMs: number): Promise<void> {
   if (options.rate > 0) series.add(sinceMs - startMs, nowMs - sinceMs)
 }
 
-async function closedLoop(): Promise<void> {
-  const untilMs = startMs + options.seconds * 1_000
+/** Each caller calls again when it was answered. */
+async function callUntil(untilMs: number, call: () => Promise<unknown>): Promise<void> {
   const caller = async (): Promise<void> => {
-    while (performance.now() < untilMs) await timed(performance.now())
+    while (performance.now() < untilMs) await call()
   }
-  await Promise.all(Array.from({ length: options.callers }, caller))
+  const callers = options.rate > 0 ? WARM_UP_CALLERS : options.callers
+  await Promise.all(Array.from({ length: callers }, caller))
+}
+
+async function closedLoop(): Promise<void> {
+  await callUntil(startMs + options.seconds * 1_000, () => timed(performance.now()))
 }
 
 /** Calls start when they are due; one that finds too many under way is an error, because the store does not keep up. */
@@ -119,7 +126,7 @@ async function openLoop(): Promise<void> {
 }
 
 // Connecting, and the session of the first write, are not what is measured; neither is the first compilation.
-for (let at = 0; at < 200; at++) await perform()
+await callUntil(performance.now() + WARM_UP_MS, perform)
 
 loopDelay.enable()
 const cpuBefore = cpuUsage()
