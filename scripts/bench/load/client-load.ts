@@ -1,6 +1,6 @@
 // A load generator with the TypeScript client, as a process of its own: one Client, many concurrent callers, in a closed loop or
 // open-loop at a fixed rate. The client gathers what its callers write in one turn of the event loop. Takes its options as JSON in
-// its only argument and prints one line of JSON; its own lateness and CPU time are part of it.
+// its only argument, says when it begins after warming up, and prints one line of JSON; its own lateness and CPU time are part of it.
 import { argv, cpuUsage, stdout } from 'node:process'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -128,6 +128,8 @@ async function openLoop(): Promise<void> {
 // Connecting, and the session of the first write, are not what is measured; neither is the first compilation.
 await callUntil(performance.now() + WARM_UP_MS, perform)
 
+// Whoever measures what the servers spend begins here.
+stdout.write('{"started":true}\n')
 loopDelay.enable()
 const cpuBefore = cpuUsage()
 const startMs = performance.now()

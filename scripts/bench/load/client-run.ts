@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import type { ClientLoadOptions } from './client-load.ts'
 import type { LoadResult } from './load-result.ts'
 import { BENCH_KEYS, BENCH_VALUE_BYTES } from './requests.ts'
-import { runJson } from './run-json.ts'
+import { runText } from './run-json.ts'
 
 const GENERATOR = fileURLToPath(new URL('./client-load.ts', import.meta.url))
 
@@ -21,7 +21,9 @@ const DEFAULTS = {
 
 export type ClientLoadRequest = Pick<ClientLoadOptions, 'endpoints' | 'kind'> & Partial<ClientLoadOptions>
 
-export function runClientLoad(request: ClientLoadRequest): Promise<LoadResult> {
+/** Calls `onStart` when it has connected and warmed up, and the measurement begins. */
+export async function runClientLoad(request: ClientLoadRequest, onStart?: () => void): Promise<LoadResult> {
   const options: ClientLoadOptions = { ...DEFAULTS, ...request }
-  return runJson(execPath, ['--import', 'tsx', GENERATOR, JSON.stringify(options)])
+  const output = await runText(execPath, ['--import', 'tsx', GENERATOR, JSON.stringify(options)], onStart)
+  return JSON.parse(output.trimEnd().split('\n').at(-1)!) as LoadResult
 }

@@ -8,11 +8,13 @@ export async function runJson<T>(command: string, args: readonly string[]): Prom
   return JSON.parse(await runText(command, args)) as T
 }
 
-export async function runText(command: string, args: readonly string[]): Promise<string> {
+/** Calls `onOutput` when the first output arrives. */
+export async function runText(command: string, args: readonly string[], onOutput?: () => void): Promise<string> {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
   const forget = killAtExit(child)
   let output = ''
   let complaint = ''
+  if (onOutput !== undefined) child.stdout.once('data', onOutput)
   child.stdout.on('data', (chunk: Buffer) => {
     output += chunk.toString()
   })

@@ -19,6 +19,8 @@ export interface Drive {
   readonly clients: number
   readonly seconds: number
   readonly seed: number
+  /** Called when the measurement itself begins, after what a generator needs to get ready. */
+  readonly onStart?: () => void
 }
 
 /** Which way to which store. */
@@ -89,8 +91,8 @@ function ours(context: BenchContext, system: RunningSystem, folder: string): Con
     system,
     kinds: BOTH,
     clients: context.isShort ? SHORT_CLIENTS : FULL_CLIENTS,
-    drive: ({ kind, clients, seconds, seed }) =>
-      runClientLoad({ endpoints: system.urls, kind, callers: clients, seconds, seed }),
+    drive: ({ kind, clients, seconds, seed, onStart }) =>
+      runClientLoad({ endpoints: system.urls, kind, callers: clients, seconds, seed }, onStart),
   }
   return [...(context.hasWrk ? overHttp('http', system, folder, context) : []), client]
 }
@@ -108,8 +110,10 @@ function theirs(context: BenchContext, system: RunningSystem, folder: string): C
       system,
       kinds: BOTH,
       clients: context.isShort ? SHORT_CLIENTS : FULL_CLIENTS,
-      drive: ({ kind, clients, seconds, seed }) =>
-        runEtcdLoad(etcdLoad, { ...common, op: kind, clients, seconds, seed }),
+      drive: ({ kind, clients, seconds, seed, onStart }) => {
+        onStart?.()
+        return runEtcdLoad(etcdLoad, { ...common, op: kind, clients, seconds, seed })
+      },
     },
     {
       way: 'txn',
@@ -117,8 +121,10 @@ function theirs(context: BenchContext, system: RunningSystem, folder: string): C
       system,
       kinds: ['put'],
       clients: context.isShort ? TXN_CLIENTS.slice(0, 1) : TXN_CLIENTS,
-      drive: ({ clients, seconds, seed }) =>
-        runEtcdLoad(etcdLoad, { ...common, op: 'txn', batch: TXN_PUTS, clients, seconds, seed }),
+      drive: ({ clients, seconds, seed, onStart }) => {
+        onStart?.()
+        return runEtcdLoad(etcdLoad, { ...common, op: 'txn', batch: TXN_PUTS, clients, seconds, seed })
+      },
     },
     ...json,
   ]
@@ -143,7 +149,10 @@ function overHttp(
       system,
       kinds: BOTH,
       clients: context.hasWrk ? (context.isShort ? short : full) : [],
-      drive: ({ kind, clients, seconds, seed }) => runWrk({ ...common, kind, connections: clients, seconds, seed }),
+      drive: ({ kind, clients, seconds, seed, onStart }) => {
+        onStart?.()
+        return runWrk({ ...common, kind, connections: clients, seconds, seed })
+      },
     },
   ]
 }

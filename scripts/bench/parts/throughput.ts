@@ -91,10 +91,16 @@ async function measure(
 ): Promise<Measurement> {
   const { way, name, system } = contender
   const idle = systems.filter((other) => other !== system).flatMap(({ processes }) => processes)
-  const meter = new CpuMeter(system.processes)
   // Roles of different stores are the same words; the process ids differ.
-  const idleMeter = new CpuMeter(idle.map(({ pid }) => ({ role: String(pid), pid })))
-  const result = await contender.drive({ kind, clients, seconds: context.seconds, seed: round + 1 })
+  const meters = (): readonly [CpuMeter, CpuMeter] => [
+    new CpuMeter(system.processes),
+    new CpuMeter(idle.map(({ pid }) => ({ role: String(pid), pid }))),
+  ]
+  let [meter, idleMeter] = meters()
+  const onStart = (): void => {
+    ;[meter, idleMeter] = meters()
+  }
+  const result = await contender.drive({ kind, clients, seconds: context.seconds, seed: round + 1, onStart })
   const operations = Math.max(1, result.operations)
   const cpu: Record<string, number> = {}
   for (const [role, micros] of Object.entries(meter.spent())) cpu[role] = micros / operations
