@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly seconds: number
   /** Chosen uniformly. */
   readonly keys: number
+  /** Keys of puts and gets are padded to this length. */
+  readonly keyBytes?: number
   readonly valueBytes: number
   readonly seed: number
   /** An operation that takes longer is an error, and its connection is replaced. */
@@ -51,6 +53,8 @@ const REPEATS_MAX = 1_000
 interface Operation {
   /** Since when its time counts. */
   readonly dueMs: number
+  /** Since when the system knows of it; its time to be answered begins here. */
+  sentMs: number
   readonly request: string
 }
 
@@ -133,9 +137,10 @@ export class Load {
     }
   }
 
-  /** Ends it early; `run` then gives what there is. */
+  /** Ends it early; `run` then gives what there is. What was not sent yet counts as nothing. */
   stop(): void {
     this.#isRunning = false
+    while (this.#waiting.shift() !== undefined);
     this.#sweep()
   }
 
@@ -179,25 +184,30 @@ export class Load {
         this.#putBack(operation)
         continue
       }
+      operation.sentMs = performance.now()
       this.#underWay.set(connection, operation)
       connection.send(operation.request)
     }
   }
 
   #next(): Operation | undefined {
-    const { kind, rate, keys } = this.#options
+    const { kind, rate, keys, keyBytes } = this.#options
     if (kind === 'fill') {
       const again = this.#repeats.shift()
-      if (again !== undefined) return { dueMs: performance.now(), request: again }
+      if (again !== undefined) return { dueMs: performance.now(), sentMs: 0, request: again }
       const from = this.#issued * FILL_KEYS
       if (from >= keys || !this.#isRunning) return undefined
       this.#issued++
-      return { dueMs: performance.now(), request: this.#requests.fill(from, Math.min(keys, from + FILL_KEYS)) }
+      return {
+        dueMs: performance.now(),
+        sentMs: 0,
+        request: this.#requests.fill(from, Math.min(keys, from + FILL_KEYS)),
+      }
     }
     const dueMs = rate > 0 ? this.#waiting.shift() : this.#isRunning ? performance.now() : undefined
     if (dueMs === undefined) return undefined
-    const key = keyName(Math.floor(this.#random() * keys))
-    return { dueMs, request: kind === 'put' ? this.#requests.put(key) : this.#requests.get(key) }
+    const key = keyName(Math.floor(this.#random() * keys)).padEnd(keyBytes ?? 0, 'x')
+    return { dueMs, sentMs: 0, request: kind === 'put' ? this.#requests.put(key) : this.#requests.get(key) }
   }
 
   #putBack({ dueMs, request }: Operation): void {
@@ -252,8 +262,8 @@ export class Load {
   /** Ends operations that take too long, and the run when its time is over. */
   #sweep(): void {
     const nowMs = performance.now()
-    for (const [connection, { dueMs }] of this.#underWay) {
-      if (nowMs - dueMs > this.#options.timeoutMs) connection.abandon('timeout')
+    for (const [connection, { sentMs }] of this.#underWay) {
+      if (nowMs - sentMs > this.#options.timeoutMs) connection.abandon('timeout')
     }
     const isOver = nowMs - this.#startMs > this.#options.seconds * 1_000
     if (this.#options.kind !== 'fill' && isOver) this.#isRunning = false
