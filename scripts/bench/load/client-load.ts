@@ -77,12 +77,14 @@ function fail(reason: string): void {
 }
 
 async function timed(sinceMs: number): Promise<void> {
+  let count: number
   try {
-    operations += await perform()
+    count = await perform()
   } catch (error) {
     fail(String(error))
     return
   }
+  operations += count
   const nowMs = performance.now()
   record(latency, nowMs - sinceMs)
   longestGapMs = Math.max(longestGapMs, nowMs - lastSuccessMs)

@@ -1,5 +1,6 @@
 // Throughput at saturation: PUT and linearizable GET by a closed loop of clients, all ways interleaved, round after round, and what an
 // operation costs in CPU time of every process. On one machine throughput is the time of its cores divided by that cost.
+import { checkBeside } from '../history.ts'
 import { CpuMeter } from '../measure.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import type { RunningSystem } from '../systems/system.ts'
@@ -25,6 +26,7 @@ export interface Measurement {
 const WARM_UP_SECONDS = 8
 const SHORT_WARM_UP_SECONDS = 2
 const WARM_UP_CLIENTS = 256
+const GATE_CLIENTS = 256
 
 export const throughput: Part = {
   name: 'throughput',
@@ -47,12 +49,13 @@ async function run(context: BenchContext): Promise<PartResult> {
         }
       }
     }
+    const gate = await checkHistories(context, field.contenders)
     return {
       title: 'Throughput at saturation',
       tables: throughputTables(measurements),
       charts: [],
       aims: throughputAims(measurements),
-      notes: [...field.notes, ...failures(measurements)],
+      notes: [...field.notes, ...failures(measurements), ...gate],
       raw: measurements,
     }
   } finally {
@@ -75,6 +78,23 @@ async function warmUp(context: BenchContext, contenders: readonly Contender[]): 
       await contender.drive({ kind, clients: WARM_UP_CLIENTS, seconds: seconds / 2, seed: 0 })
     }
   }
+}
+
+/** One run of each workload of ours that is not measured, with the recorder beside it. */
+async function checkHistories(context: BenchContext, contenders: readonly Contender[]): Promise<string[]> {
+  const lines: string[] = []
+  for (const { way, name, kinds, system, drive } of contenders) {
+    if (way !== 'http' && way !== 'client') continue
+    for (const kind of kinds) {
+      const what = `${kind.toUpperCase()}, ${GATE_CLIENTS} clients, ${name}`
+      const load = drive({ kind, clients: GATE_CLIENTS, seconds: context.seconds, seed: 0 })
+      const { operations, unknown } = await checkBeside(system.urls, what, load)
+      const line = `history beside ${what}: ${operations} operations through all nodes, ${unknown} of unknown outcome: linearizable`
+      context.progress(line)
+      lines.push(line)
+    }
+  }
+  return lines
 }
 
 interface Run {
