@@ -43,9 +43,16 @@ async function run(context: BenchContext): Promise<PartResult> {
       if (!candidate.faults.includes(fault)) continue
       const count = fault === KILL ? context.faults : Math.max(1, Math.round(context.faults * SHARE_OF_OTHERS))
       context.progress(`failover: ${fault.name}, ${candidate.label}, ${count} times`)
-      const row = { fault: fault.name, label: candidate.label, series: await measure(candidate, fault, count) }
-      context.progress(`failover: ${describe(row).join(' | ')}`)
-      rows.push(row)
+      try {
+        const row = { fault: fault.name, label: candidate.label, series: await measure(candidate, fault, count) }
+        context.progress(`failover: ${describe(row).join(' | ')}`)
+        rows.push(row)
+      } catch (error) {
+        // The other faults are worth measuring all the same; the report says what is missing.
+        const note = `${fault.name}, ${candidate.label}: not measured: ${String(error)}`
+        context.progress(`failover: ${note}`)
+        notes.push(note)
+      }
     }
   }
   if (context.etcd === undefined) notes.push('etcd is not installed: Quorate alone was measured.')
