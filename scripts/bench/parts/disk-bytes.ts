@@ -36,7 +36,7 @@ const SHORT = { keys: 10_000, seconds: 2 }
 /** The device is looked at this often, and counts as quiet when so little was written in between. */
 const LOOK_MS = 500
 const QUIET_BYTES = 256 * 1024
-const LOOKS_MAX = 60
+const LOOKS_MAX = 20
 
 export const diskBytes: Part = {
   name: 'disk-bytes',
