@@ -88,14 +88,10 @@ async function prepare(): Promise<BenchContext> {
     return value
   }
   const etcd = await findEtcd()
-  const progress = (line: string): void => {
-    const seconds = Math.round((performance.now() - startedMs) / 1_000)
-    stdout.write(`${String(seconds).padStart(5)} s  ${line}\n`)
-  }
   return {
     quorate,
     etcd,
-    etcdLoad: etcd === undefined ? undefined : await etcdLoad(progress),
+    etcdLoad: etcd === undefined ? undefined : await etcdLoad(),
     hasWrk: await isWrkInstalled(),
     rounds: Math.round(number('rounds')),
     seconds: number('seconds'),
@@ -107,7 +103,12 @@ async function prepare(): Promise<BenchContext> {
   }
 }
 
-async function etcdLoad(progress: BenchContext['progress']): Promise<string | undefined> {
+function progress(line: string): void {
+  const seconds = Math.round((performance.now() - startedMs) / 1_000)
+  stdout.write(`${String(seconds).padStart(5)} s  ${line}\n`)
+}
+
+async function etcdLoad(): Promise<string | undefined> {
   progress("building the load generator with etcd's Go client; the first time takes a minute")
   const built = await buildEtcdLoad(temporaryFolder('generator'))
   if ('path' in built) return built.path

@@ -23,9 +23,10 @@ const VERDICTS: Readonly<Record<AimRow['verdict'], string>> = {
   missed: 'missed',
 }
 
+const line = (cells: readonly string[]): string =>
+  `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
+
 export function markdownTable({ head, rows }: Pick<Table, 'head' | 'rows'>): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`
   return [line(head), line(head.map(() => '---')), ...rows.map((row) => line(row))].join('\n')
 }
 

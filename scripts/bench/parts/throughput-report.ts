@@ -90,10 +90,12 @@ function ratio(
   )
 }
 
+const perSecond = ({ result }: Measurement): number => result.perSecond
+const medianLatency = ({ result }: Measurement): number => result.latency.p50
+const at = (way: Way, kind: Kind, clients: number): Workload => ({ way, kind, clients })
+
 export function throughputAims(measurements: readonly Measurement[]): AimRow[] {
   const rows: AimRow[] = []
-  const perSecond = ({ result }: Measurement): number => result.perSecond
-  const median = ({ result }: Measurement): number => result.latency.p50
   const compare = (
     what: string,
     [first, second]: readonly [Workload, Workload],
@@ -102,14 +104,13 @@ export function throughputAims(measurements: readonly Measurement[]): AimRow[] {
   ): void => {
     // A latency is better when it is less: how many times faster is theirs by ours.
     const measured = isLatency
-      ? ratio(measurements, second, first, median)
+      ? ratio(measurements, second, first, medianLatency)
       : ratio(measurements, first, second, perSecond)
     if (measured === undefined) return
     const [aim, moonshot] = goal
     const texts = [`${aim}x`, `${moonshot}x`] as const
     rows.push(aimRow(what, { aim, moonshot, text: texts }, measured.median, spread(measured, times)))
   }
-  const at = (way: Way, kind: Kind, clients: number): Workload => ({ way, kind, clients })
   const many = Math.max(0, ...measurements.filter(({ way }) => way === 'client').map(({ clients }) => clients))
   const txn = bestTransaction(measurements)
 
