@@ -87,7 +87,7 @@ test('a table sums the CPU time of the servers, and names the error of a run tha
     ...measured({ way: 'grpc', perSecond: [10], errors: [2] }),
   ])
   expect(puts!.rows).toEqual([
-    ['256', 'the http', '2,000 (1,000 to 3,000)', '25.0', 'leader 20.0, follower 1 5.0', '3.0', '0.10'],
-    ['256', 'the grpc', 'errors: it broke', '', '', '', ''],
+    ['256', 'the http', '2,000 (1,000 to 3,000)', '', '25.0', 'leader 20.0, follower 1 5.0', '3.0', '0.10'],
+    ['256', 'the grpc', 'errors: it broke', '', '', '', '', ''],
   ])
 })

@@ -30,6 +30,7 @@ export function throughputTables(measurements: readonly Measurement[]): Table[] 
       'clients',
       'way',
       'operations a second',
+      "times etcd's Go client",
       'CPU µs an operation: all servers',
       'each server',
       'generator',
@@ -39,6 +40,7 @@ export function throughputTables(measurements: readonly Measurement[]): Table[] 
       row(
         workload,
         measurements.filter((measurement) => isOf(workload)(measurement)),
+        ratio(measurements, workload, at('grpc', kind, workload.clients), perSecond),
       ),
     ),
   }))
@@ -52,10 +54,10 @@ function workloadsOf(measurements: readonly Measurement[], kind: Kind): Workload
   return [...seen.values()].toSorted((a, b) => a.clients - b.clients)
 }
 
-function row({ clients }: Workload, taken: readonly Measurement[]): string[] {
+function row({ clients }: Workload, taken: readonly Measurement[], beside: Summary | undefined): string[] {
   const name = taken[0]!.name
   const good = taken.filter(({ result }) => result.errors === 0)
-  if (good.length === 0) return [whole(clients), name, `errors: ${taken[0]!.result.firstError}`, '', '', '', '']
+  if (good.length === 0) return [whole(clients), name, `errors: ${taken[0]!.result.firstError}`, '', '', '', '', '']
   const rate = summarize(good.map(({ result }) => result.perSecond))
   const roles = Object.keys(good[0]!.cpu)
   const medianOf = (role: string): number => summarize(good.map(({ cpu }) => cpu[role]!)).median
@@ -65,6 +67,7 @@ function row({ clients }: Workload, taken: readonly Measurement[]): string[] {
     whole(clients),
     name,
     spread(rate, whole),
+    beside === undefined ? '' : spread(beside, times),
     summarize(sums).median.toFixed(1),
     servers.map((role) => `${role} ${medianOf(role).toFixed(1)}`).join(', '),
     medianOf('generator').toFixed(1),
