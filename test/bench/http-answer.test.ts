@@ -31,7 +31,7 @@ describe.each(ALL)('an answer %s', (_what, text, status) => {
 
   test('byte by byte', () => {
     const reader = new AnswerReader()
-    const complete = [...text].map((byte) => reader.read(Buffer.from(byte)))
+    const complete = Array.from(Buffer.from(text), (byte) => reader.read(Buffer.from([byte])))
     expect(complete.indexOf(true)).toBe(text.length - 1)
   })
 })

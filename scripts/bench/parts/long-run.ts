@@ -3,6 +3,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { temporaryFolder } from '../cleanup.ts'
+import { checkBeside } from '../history.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import type { RunningSystem } from '../systems/system.ts'
 import { DEFAULTS, assertClean, driversOf, fillKeys, milliseconds } from './drivers.ts'
@@ -57,6 +58,10 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
     const rate = Math.floor(most.perSecond / 2)
     context.progress(`latency: ${rate} puts a second for ${seconds} s`)
     const { result, marks } = await drive(context, driver, system, { ...DEFAULTS, kind: 'put', rate, seconds })
+    // Apart from what is measured, because it adds requests of its own.
+    const again = driver.drive(system, { ...DEFAULTS, kind: 'put', rate, seconds: context.seconds })
+    const checked = await checkBeside(system.urls, 'the long run', again)
+    context.progress(`latency: a history of ${checked.operations} operations at that rate is linearizable`)
     return reportOf(result, marks, rate, seconds)
   } finally {
     await system.stop()

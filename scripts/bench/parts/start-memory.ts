@@ -99,8 +99,6 @@ async function restart(nodes: RunningSystem['nodes']): Promise<number> {
 const memoryOf = (system: RunningSystem): number[] => system.processes.map(({ pid }) => residentBytes(pid))
 
 function rowOf(point: Point): string[] {
-  const span = ({ median, min, max }: Summary): string =>
-    `${median.toFixed(0)} (${min.toFixed(0)} to ${max.toFixed(0)})`
   return [
     String(point.keys),
     point.store,
@@ -111,6 +109,8 @@ function rowOf(point: Point): string[] {
     mebibytes(point.diskBytes),
   ]
 }
+
+const span = ({ median, min, max }: Summary): string => `${median.toFixed(0)} (${min.toFixed(0)} to ${max.toFixed(0)})`
 
 const mebibytes = (bytes: number): string => (bytes / MiB).toFixed(0)
 

@@ -104,10 +104,12 @@ function tcpSockets(): KernelSocket[] {
   const lines = readFileSync('/proc/net/tcp', 'utf8').trim().split('\n').slice(1)
   return lines.map((line) => {
     const fields = line.trim().split(/\s+/)
-    const port = (address: string | undefined): number => Number.parseInt(address?.split(':')[1] ?? '', 16)
-    return { local: port(fields[1]), remote: port(fields[2]), state: fields[3] ?? '', inode: fields[9] ?? '' }
+    return { local: portOf(fields[1]), remote: portOf(fields[2]), state: fields[3] ?? '', inode: fields[9] ?? '' }
   })
 }
+
+/** Hexadecimal behind the colon. */
+const portOf = (address: string | undefined): number => Number.parseInt(address?.split(':')[1] ?? '', 16)
 
 /** Inodes of the sockets that a process holds. */
 function socketsOf(pid: number): Set<string> {
