@@ -24,7 +24,7 @@ export interface Drive {
 }
 
 /** Which way to which store. */
-export type Way = 'http' | 'client' | 'grpc' | 'txn' | 'json' | 'ceiling'
+export type Way = 'http' | 'client' | 'client-txn' | 'grpc' | 'txn' | 'json' | 'ceiling'
 
 export interface Contender {
   readonly way: Way
@@ -50,7 +50,9 @@ const FULL_CLIENTS = [1, 64, 256, 1_000]
 const COLUMN_CLIENTS = [64, 256]
 /** Transactions are large; more of them under way only wait. The better of the two counts. */
 const TXN_CLIENTS = [16, 64]
-export const TXN_PUTS = 128
+const TXN_PUTS = 128
+
+const txnClients = ({ isShort }: BenchContext): readonly number[] => (isShort ? TXN_CLIENTS.slice(0, 1) : TXN_CLIENTS)
 
 /** Starts the stores with fresh data below one folder each, and fills them. */
 export async function startField(context: BenchContext): Promise<Field> {
@@ -94,7 +96,16 @@ function ours(context: BenchContext, system: RunningSystem, folder: string): Con
     drive: ({ kind, clients, seconds, seed, onStart }) =>
       runClientLoad({ endpoints: system.urls, kind, callers: clients, seconds, seed }, onStart),
   }
-  return [...(context.hasWrk ? overHttp('http', system, folder, context) : []), client]
+  const transactions: Contender = {
+    way: 'client-txn',
+    name: `Quorate, TypeScript client, transactions of ${TXN_PUTS} puts`,
+    system,
+    kinds: ['put'],
+    clients: txnClients(context),
+    drive: ({ clients, seconds, seed, onStart }) =>
+      runClientLoad({ endpoints: system.urls, kind: 'txn', batch: TXN_PUTS, callers: clients, seconds, seed }, onStart),
+  }
+  return [...overHttp('http', system, folder, context), client, transactions]
 }
 
 function theirs(context: BenchContext, system: RunningSystem, folder: string): Contender[] {
@@ -120,7 +131,7 @@ function theirs(context: BenchContext, system: RunningSystem, folder: string): C
       name: `etcd, Go client, transactions of ${TXN_PUTS} puts`,
       system,
       kinds: ['put'],
-      clients: context.isShort ? TXN_CLIENTS.slice(0, 1) : TXN_CLIENTS,
+      clients: txnClients(context),
       drive: ({ clients, seconds, seed, onStart }) => {
         onStart?.()
         return runEtcdLoad(etcdLoad, { ...common, op: 'txn', batch: TXN_PUTS, clients, seconds, seed })

@@ -72,7 +72,7 @@ function workloads(contenders: readonly Contender[]): { readonly kind: Kind; rea
 async function warmUp(context: BenchContext, contenders: readonly Contender[]): Promise<void> {
   const seconds = context.isShort ? SHORT_WARM_UP_SECONDS : WARM_UP_SECONDS
   for (const contender of contenders) {
-    if (contender.way === 'txn' || contender.way === 'json') continue
+    if (contender.kinds.length < 2 || contender.way === 'json') continue
     context.progress(`warming up: ${contender.name}`)
     for (const kind of contender.kinds) {
       await contender.drive({ kind, clients: WARM_UP_CLIENTS, seconds: seconds / 2, seed: 0 })
