@@ -3,6 +3,7 @@
 import { checkBeside } from '../history.ts'
 import { CpuMeter } from '../measure.ts'
 import type { LoadResult } from '../load/load-result.ts'
+import { median } from '../statistics.ts'
 import type { RunningSystem } from '../systems/system.ts'
 import { startField } from './contenders.ts'
 import type { Contender, Kind, Way } from './contenders.ts'
@@ -55,7 +56,7 @@ async function run(context: BenchContext): Promise<PartResult> {
       tables: throughputTables(measurements),
       charts: [],
       aims: throughputAims(measurements),
-      notes: [...field.notes, ...failures(measurements), ...gate],
+      notes: [...field.notes, ...failures(measurements), ...idleShares(measurements), ...gate],
       raw: measurements,
     }
   } finally {
@@ -132,6 +133,15 @@ async function measure(
 const describe = ({ name, kind, clients, round, result }: Measurement): string =>
   `round ${round + 1}: ${kind.toUpperCase()}, ${clients} clients, ${name}: ${Math.round(result.perSecond)} a second` +
   (result.errors > 0 ? `; ${result.errors} ERRORS, no result: ${result.firstError}` : '')
+
+/** Both clusters run all the time, so each takes a little from the other's figures; how much, in whose disfavour, is for all to see. */
+function idleShares(measurements: readonly Measurement[]): string[] {
+  const names = [...new Set(measurements.map(({ name }) => name))]
+  return names.map((name) => {
+    const shares = measurements.filter((measurement) => measurement.name === name).map(({ idleCores }) => idleCores)
+    return `while ${name} was measured, the servers of the others spent ${median(shares).toFixed(3)} cores`
+  })
+}
 
 function failures(measurements: readonly Measurement[]): string[] {
   const failed = measurements.filter(({ result }) => result.errors > 0)
