@@ -33,7 +33,8 @@ export interface Driver {
   readonly name: string
   readonly system: System
   readonly dialect: Dialect
-  drive(this: void, running: RunningSystem, request: DriveRequest): Promise<LoadResult>
+  /** `onStart` is called when time begins to run, by drivers whose generator tells. */
+  drive(this: void, running: RunningSystem, request: DriveRequest, onStart?: () => void): Promise<LoadResult>
 }
 
 export function driversOf(context: BenchContext): readonly Driver[] {
@@ -55,8 +56,8 @@ const overHttp = (name: string, system: System, dialect: Dialect): Driver => ({
   name,
   system,
   dialect,
-  drive: ({ urls }, { clients, ...request }) =>
-    runLoad({ ...request, targets: [targetOf(urls[0]!)], dialect, connections: clients }),
+  drive: ({ urls }, { clients, ...request }, onStart) =>
+    runLoad({ ...request, targets: [targetOf(urls[0]!)], dialect, connections: clients }, onStart),
 })
 
 /** Through the same JSON transactions on both sides, so that what is there is the same too. */

@@ -76,13 +76,19 @@ async function drive(
 ): Promise<{ readonly result: LoadResult; readonly marks: readonly Mark[] }> {
   const marks: Mark[] = []
   const over = new AbortController()
-  const beganMs = performance.now()
+  let beganMs = performance.now()
   const sinceBegin = (): number => (performance.now() - beganMs) / 1_000
   const note = (name: string): void => {
     marks.push({ x: sinceBegin(), name })
     context.progress(`latency: ${name}`)
   }
+  let start: () => void = () => {}
+  const started = new Promise<void>((resolve) => {
+    start = resolve
+  })
   const disturb = async (): Promise<void> => {
+    await started
+    beganMs = performance.now()
     for (const incident of INCIDENTS) {
       await pause(Math.max(0, incident.at * asked.seconds - sinceBegin()) * 1_000, undefined, { signal: over.signal })
       note(incident.name)
@@ -96,10 +102,15 @@ async function drive(
   const disturbed = disturb().catch((error: unknown) => {
     if (!over.signal.aborted) throw error
   })
-  const result = await Promise.race([driver.drive(system, asked), disturbed.then(() => new Promise<never>(() => {}))])
-  over.abort()
-  await disturbed
-  return { result, marks }
+  const loaded = driver.drive(system, asked, () => start())
+  try {
+    const result = await Promise.race([loaded, disturbed.then(() => loaded)])
+    return { result, marks }
+  } finally {
+    over.abort()
+    start()
+    await disturbed
+  }
 }
 
 async function compact({ urls }: RunningSystem): Promise<void> {
