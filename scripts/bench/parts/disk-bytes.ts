@@ -168,6 +168,8 @@ function notes(context: BenchContext, samples: readonly Sample[]): string[] {
   ]
   const busy = samples.some(({ quietBytesPerSecond }) => quietBytesPerSecond > QUIET_BYTES)
   if (busy) notes.push('The device was not quiet before some of these measurements: read them as upper bounds.')
+  if (context.etcdLoad === undefined)
+    notes.push('etcd, or its Go client, is not installed: Quorate was measured alone.')
   if (context.isShort) notes.push('In the short form the state is too small for its compactions to show.')
   return notes
 }
