@@ -8,7 +8,7 @@ import { HttpConnection } from './http-connection.ts'
 import type { ConnectionEvents, Target } from './http-connection.ts'
 import { latenciesOf, newHistogram, record, SecondsOfLoad } from './latencies.ts'
 import type { LoadResult } from './load-result.ts'
-import { FILL_KEYS, Requests, keyName, randomFrom } from './requests.ts'
+import { Requests, fillKeysOf, keyName, randomFrom } from './requests.ts'
 import type { Dialect } from './requests.ts'
 
 export interface LoadOptions {
@@ -63,6 +63,7 @@ export class Load {
   readonly #events: LoadEvents
   readonly #random: () => number
   readonly #requests: Requests
+  readonly #fillKeys: number
   readonly #connections: readonly HttpConnection[]
   readonly #idle = new Fifo<HttpConnection>()
   readonly #underWay = new Map<HttpConnection, Operation>()
@@ -88,6 +89,7 @@ export class Load {
     this.#events = events
     this.#series = new SecondsOfLoad(options.timeoutMs)
     this.#random = randomFrom(options.seed)
+    this.#fillKeys = fillKeysOf(options.valueBytes)
     this.#requests = new Requests(options.dialect, options.valueBytes, this.#random)
     const handlers: ConnectionEvents = {
       onIdle: (connection) => this.#rest(connection),
@@ -195,13 +197,13 @@ export class Load {
     if (kind === 'fill') {
       const again = this.#repeats.shift()
       if (again !== undefined) return { dueMs: performance.now(), sentMs: 0, request: again }
-      const from = this.#issued * FILL_KEYS
+      const from = this.#issued * this.#fillKeys
       if (from >= keys || !this.#isRunning) return undefined
       this.#issued++
       return {
         dueMs: performance.now(),
         sentMs: 0,
-        request: this.#requests.fill(from, Math.min(keys, from + FILL_KEYS)),
+        request: this.#requests.fill(from, Math.min(keys, from + this.#fillKeys)),
       }
     }
     const dueMs = rate > 0 ? this.#waiting.shift() : this.#isRunning ? performance.now() : undefined
@@ -279,7 +281,7 @@ export class Load {
 
   #endIfDone(): void {
     const { kind, keys } = this.#options
-    const isFilled = kind === 'fill' && this.#total.count + this.#errors >= Math.ceil(keys / FILL_KEYS)
+    const isFilled = kind === 'fill' && this.#total.count + this.#errors >= Math.ceil(keys / this.#fillKeys)
     if (isFilled) this.#isRunning = false
     if (this.#isRunning || this.#underWay.size > 0 || this.#waiting.length > 0) return
     this.#finish?.()

@@ -9,9 +9,17 @@ export const BENCH_VALUE_BYTES = 128
 const LETTERS = 'abcdefghijklmnopqrstuvwxyz0123456789'
 /** Also etcd's default limit of operations in one transaction. */
 export const FILL_KEYS = 128
+/** Below the limits of a request of both. */
+const FILL_BYTES_MAX = 512 * 1024
+/** Of one put around its value, in JSON. */
+const FILL_FRAME_BYTES = 64
 /** Different values to choose from: writing the same bytes again and again would flatter whoever compresses. */
 const VALUES_MAX = 64
 const VALUES_BYTES_MAX = 4 * 1024 * 1024
+
+/** How many puts of that size fill one transaction; values may grow by a third in base64. */
+export const fillKeysOf = (valueBytes: number): number =>
+  Math.max(1, Math.min(FILL_KEYS, Math.floor(FILL_BYTES_MAX / (FILL_FRAME_BYTES + (valueBytes * 4) / 3))))
 
 /** mulberry32: small, quick, and the same run for the same seed. */
 export function randomFrom(seed: number): () => number {

@@ -82,7 +82,7 @@ async function drive(
     marks.push({ x: sinceBegin(), name })
     context.progress(`latency: ${name}`)
   }
-  let start: () => void = () => {}
+  let start: (() => void) | undefined
   const started = new Promise<void>((resolve) => {
     start = resolve
   })
@@ -102,13 +102,13 @@ async function drive(
   const disturbed = disturb().catch((error: unknown) => {
     if (!over.signal.aborted) throw error
   })
-  const loaded = driver.drive(system, asked, () => start())
+  const loaded = driver.drive(system, asked, () => start?.())
   try {
     const result = await Promise.race([loaded, disturbed.then(() => loaded)])
     return { result, marks }
   } finally {
     over.abort()
-    start()
+    start?.()
     await disturbed
   }
 }
