@@ -2,7 +2,6 @@
 // writes a second over all nodes, beside etcd.
 import type { Dialect } from '../load/requests.ts'
 import { temporaryFolder } from '../cleanup.ts'
-import { checkBeside } from '../history.ts'
 import { quantile, summarize } from '../statistics.ts'
 import type { System } from '../systems/system.ts'
 import { KILL, PARTITION, STOP, TRANSFER } from './failover/faults.ts'
@@ -96,12 +95,7 @@ async function measure({ system, dialect, flags }: Candidate, fault: Fault, coun
     ...(fault.needsNetwork ? { peerDoor: (_node: number, listens: number) => network.open(listens) } : {}),
   })
   try {
-    const series = (times: number): Promise<Series> =>
-      runSeries({ system: running, dialect, network, fault, count: times, seed: 1 })
-    const measured = await series(count)
-    // Once more with a history, apart from what is measured, because it adds requests of its own.
-    if (dialect === 'quorate') await checkBeside(running.urls, fault.name, series(1))
-    return measured
+    return await runSeries({ system: running, dialect, network, fault, count, seed: 1 })
   } finally {
     await running.stop()
     network.close()
