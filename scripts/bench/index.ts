@@ -1,155 +1,158 @@
-// A first look at speed: three nodes on this machine, fresh data, HTTP PUT and linearizable GET through `wrk`, and beside them
-// the ceiling: the same HTTP server writing into a Map, alone. Rounds are interleaved. Prints medians with minimum and
-// maximum, CPU per operation of each process, and the ratio to the ceiling within the same run: machines differ, ratios less so.
-import { execFile, execFileSync, spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { cpus } from 'node:os'
-import { execPath } from 'node:process'
-import { parseArgs, promisify } from 'node:util'
-import { fileURLToPath } from 'node:url'
-import { RealCluster } from '../../test/support/real-cluster.ts'
-import { cpuMicros, residentMiB } from './proc.ts'
-
-const run = promisify(execFile)
+// npm run bench: Quorate beside etcd on this machine. Parses the command line, runs the parts one after another, writes the results.
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync } from 'node:fs'
+import { cpus, tmpdir, totalmem } from 'node:os'
+import { join, resolve } from 'node:path'
+import process, { stderr, stdout } from 'node:process'
+import { parseArgs } from 'node:util'
+import { cleanUpAtExit, temporaryFolder } from './cleanup.ts'
+import { buildEtcdLoad } from './load/etcd-load.ts'
+import { isWrkInstalled } from './load/wrk.ts'
+import type { BenchContext, Part } from './parts/part.ts'
+import { PARTS } from './parts/index.ts'
+import { aimsTable, writeReport } from './report.ts'
+import type { NamedResult, RunDescription } from './report.ts'
+import { ceiling } from './systems/ceiling.ts'
+import { findEtcd } from './systems/etcd.ts'
+import { quorate } from './systems/quorate.ts'
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: '5' },
-    connections: { type: 'string', default: '64,256' },
-    follower: { type: 'boolean', default: false },
-    help: { type: 'boolean', default: false },
+    short: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    minutes: { type: 'string' },
+    faults: { type: 'string' },
+    keys: { type: 'string' },
+    out: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
   },
 })
 
-if (values.help) {
-  process.stdout.write(`npm run bench -- [--rounds 3] [--seconds 5] [--connections 64,256] [--follower]
+const FULL = { rounds: 3, seconds: 3, minutes: 10, faults: 50, keys: 10_000_000 }
+const SHORT = { rounds: 3, seconds: 1, minutes: 0.2, faults: 3, keys: 100_000 }
 
-Starts three nodes with fresh data in a temporary directory and drives the leader (or, with --follower, a follower) with wrk;
-in turns with the ceiling, a plain Fastify server that writes into a Map.
-Needs wrk (Debian: apt-get install wrk).
-`)
+const HELP = `npm run bench -- [options]
+
+Measures a cluster of Quorate, and beside it one of etcd where that is installed, on this machine, with fresh data in the temporary
+directory, in turns. Prints what was reached, and writes results.md, results.json and charts into a folder.
+
+  --short          a first impression in about two minutes: fewer workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
+  --only A,B       these parts alone
+  --rounds N       interleaved repetitions of each measurement (${FULL.rounds})
+  --seconds N      how long each of them takes (${FULL.seconds})
+  --minutes N      length of the long run of the latency part (${FULL.minutes})
+  --faults N       how often each fault of the failover part is repeated (${FULL.faults})
+  --keys N         the most keys that growth and restarts go to (${FULL.keys})
+  --out DIR        where the results go (a new folder of the temporary directory)
+
+Parts:
+${PARTS.map(({ name, summary }) => `  ${name.padEnd(16)} ${summary}`).join('\n')}
+
+Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev. It measures without what is missing,
+and says so. Run it on a machine that does nothing else.
+`
+
+if (values.help) {
+  stdout.write(HELP)
   process.exit(0)
 }
 
-/** Something that answers PUT and GET, and the processes that it costs. */
-interface Target {
-  readonly name: string
-  readonly url: string
-  readonly processes: readonly { readonly role: string; readonly pid: number }[]
+cleanUpAtExit()
+const startedMs = performance.now()
+const context = await prepare()
+const parts = chosenParts()
+const folder = outputFolder()
+stdout.write(`${machine()}\n${systems(context).join('\n')}\n\nResults go to ${folder}\n\n`)
+const results: NamedResult[] = []
+for (const part of parts) {
+  context.progress(`== ${part.name}: ${part.summary}`)
+  results.push({ part: part.name, result: await part.run(context) })
+  writeReport(folder, description(), results)
 }
+const aims = results.flatMap(({ result }) => result.aims)
+const notes = results.flatMap(({ result }) => result.notes)
+if (aims.length > 0) stdout.write(`\n${aimsTable(aims)}\n`)
+for (const note of notes) stdout.write(`- ${note}\n`)
+stdout.write(`\nresults.md, results.json and the charts are in ${folder}\n`)
+// Connections of the bench's own that are kept alive would keep it waiting.
+process.exit(0)
 
-interface Sample {
-  readonly perSecond: number
-  readonly cpuMicrosPerOp: Readonly<Record<string, number>>
-  readonly errors: string
-  readonly latency: string
-}
-
-const rounds = Number(values.rounds)
-const seconds = Number(values.seconds)
-const workloads = values.connections
-  .split(',')
-  .flatMap((connections) => ['put', 'get'].map((kind) => ({ kind, connections: Number(connections) })))
-
-try {
-  execFileSync('which', ['wrk'], { stdio: 'ignore' })
-} catch {
-  process.stderr.write('wrk is not installed. On Debian: apt-get install wrk\n')
-  process.exit(1)
-}
-
-const ceilingServer = spawn(
-  execPath,
-  ['--import', 'tsx', fileURLToPath(new URL('./ceiling-server.ts', import.meta.url))],
-  {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  },
-)
-const cluster = await RealCluster.start()
-try {
-  const [address] = (await once(ceilingServer.stdout, 'data')) as [Buffer]
-  const leader = await cluster.leader()
-  const driven = values.follower ? (await cluster.followers())[0]! : leader
-  const ours: Target = {
-    name: 'quorate',
-    url: driven.url,
-    processes: cluster.nodes.map((node) => ({
-      role: node === leader ? 'leader' : `follower ${node.name}`,
-      pid: node.pid,
-    })),
+async function prepare(): Promise<BenchContext> {
+  const defaults = values.short ? SHORT : FULL
+  const number = (name: keyof typeof FULL): number => {
+    const text = values[name]
+    const value = text === undefined ? defaults[name] : Number(text)
+    if (!(value > 0)) usage(`--${name} takes a positive number, not ${text}`)
+    return value
   }
-  const ceiling: Target = {
-    name: 'ceiling',
-    url: address.toString().trim(),
-    processes: [{ role: 'server', pid: ceilingServer.pid! }],
-  }
-  process.stdout.write(
-    `quorate ${(await leader.status())?.version}, node ${process.version}, ${cpus().length} x ${cpus()[0]?.model ?? 'cpu'}; ` +
-      `3 nodes, wrk -> ${driven === leader ? 'the leader' : 'a follower'}, 128-byte values, ${rounds} rounds of ${seconds} s\n`,
-  )
-  const targets = [ours, ceiling]
-  // Until all keys are there, and the compilers have seen the hot paths.
-  for (const target of targets) await drive(target, 'put', 256, 10)
-  const samples = new Map<string, Sample[]>()
-  for (let round = 0; round < rounds; round++) {
-    for (const { kind, connections } of workloads) {
-      for (const target of targets) {
-        const name = `${kind.toUpperCase()} ${connections} ${target.name}`
-        samples.set(name, [...(samples.get(name) ?? []), await drive(target, kind, connections, seconds)])
-      }
-    }
-  }
-  for (const [name, taken] of samples) report(name, taken)
-  for (const { kind, connections } of workloads) {
-    const [a, b] = targets.map((target) => samples.get(`${kind.toUpperCase()} ${connections} ${target.name}`)!)
-    const ratios = a!.map((sample, round) => sample.perSecond / b![round]!.perSecond).sort((x, y) => x - y)
-    process.stdout.write(
-      `${kind.toUpperCase()} ${connections}: ${middleOf(ratios).toFixed(2)} of the ceiling ` +
-        `(${ratios[0]!.toFixed(2)} to ${ratios.at(-1)!.toFixed(2)})\n`,
-    )
-  }
-  const memory = cluster.nodes.map((node) => `${node.name} ${residentMiB(node.pid)} MiB`).join(', ')
-  process.stdout.write(`resident memory: ${memory}\n`)
-} finally {
-  ceilingServer.kill()
-  await cluster.close()
-}
-
-async function drive(target: Target, kind: string, connections: number, forSeconds: number): Promise<Sample> {
-  const before = target.processes.map(({ pid }) => cpuMicros(pid))
-  const seed = String(Date.now() % 100_000)
-  const options = ['-t1', `-c${connections}`, `-d${forSeconds}s`, '--latency', '-s', script(`${kind}.lua`)]
-  const { stdout } = await run('wrk', [...options, target.url, '--', seed])
-  const total = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
-  const cpuMicrosPerOp: Record<string, number> = {}
-  target.processes.forEach(({ role, pid }, at) => {
-    cpuMicrosPerOp[role] = (cpuMicros(pid) - before[at]!) / total
-  })
+  const etcd = await findEtcd()
   return {
-    perSecond: Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1] ?? 0),
-    cpuMicrosPerOp,
-    errors: [...stdout.matchAll(/Socket errors.*|Non-2xx.*/g)].map(String).join('; '),
-    latency: ['50%', '99%'].map((part) => `${part} ${new RegExp(`${part}\\s+(\\S+)`).exec(stdout)?.[1]}`).join(', '),
+    quorate,
+    etcd,
+    etcdLoad: etcd === undefined ? undefined : await etcdLoad(),
+    hasWrk: await isWrkInstalled(),
+    rounds: Math.round(number('rounds')),
+    seconds: number('seconds'),
+    minutes: number('minutes'),
+    faults: Math.round(number('faults')),
+    keysMax: Math.round(number('keys')),
+    isShort: values.short,
+    progress,
   }
 }
 
-function script(name: string): string {
-  return fileURLToPath(new URL(name, import.meta.url))
+function progress(line: string): void {
+  const seconds = Math.round((performance.now() - startedMs) / 1_000)
+  stdout.write(`${String(seconds).padStart(5)} s  ${line}\n`)
 }
 
-function middleOf(sorted: readonly number[]): number {
-  return sorted[Math.floor(sorted.length / 2)]!
+async function etcdLoad(): Promise<string | undefined> {
+  progress("building the load generator with etcd's Go client; the first time takes a minute")
+  const built = await buildEtcdLoad(temporaryFolder('generator'))
+  if ('path' in built) return built.path
+  progress(`etcd's Go client is left out: ${built.absent}`)
+  return undefined
 }
 
-function report(name: string, taken: readonly Sample[]): void {
-  const rates = taken.map((sample) => sample.perSecond).sort((a, b) => a - b)
-  const middle = taken.find((sample) => sample.perSecond === middleOf(rates))!
-  const cpu = Object.entries(middle.cpuMicrosPerOp).map(([role, micros]) => `${role} ${micros.toFixed(1)}`)
-  const errors = taken.map((sample) => sample.errors).filter((text) => text !== '')
-  process.stdout.write(
-    `${name.padEnd(16)} ${middle.perSecond.toFixed(0)} /s (${rates[0]!.toFixed(0)} to ${rates.at(-1)!.toFixed(0)}), closed-loop latency ${middle.latency}; ` +
-      `CPU us per op: ${cpu.join(', ')}` +
-      `${errors.length > 0 ? `; ERRORS: ${errors.join(' | ')}` : ''}\n`,
+function chosenParts(): readonly Part[] {
+  if (values.only === undefined) return PARTS
+  return values.only.split(',').map((name) => {
+    const part = PARTS.find((part) => part.name === name)
+    return part ?? usage(`there is no part ${name}; there are ${PARTS.map(({ name }) => name).join(', ')}`)
+  })
+}
+
+function outputFolder(): string {
+  if (values.out === undefined) return mkdtempSync(join(tmpdir(), 'quorate-bench-results-'))
+  const folder = resolve(values.out)
+  mkdirSync(folder, { recursive: true })
+  return folder
+}
+
+function machine(): string {
+  const kernel = execFileSync('uname', ['-sr'], { encoding: 'utf8' }).trim()
+  const memory = (totalmem() / 1024 ** 3).toFixed(0)
+  return `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'CPU'}, ${memory} GiB, ${kernel}; all servers and load generators on this one machine, data in ${tmpdir()}.`
+}
+
+function systems({ etcd }: BenchContext): string[] {
+  return [quorate, ...(etcd === undefined ? [] : [etcd]), ceiling].map(
+    ({ name, version, promises }) => `${name} ${version}: ${promises}.`,
   )
+}
+
+function description(): RunDescription {
+  return {
+    machine: machine(),
+    systems: systems(context),
+    settings: `${values.short ? 'The short form: ' : ''}${context.rounds} rounds of ${context.seconds} s`,
+    tookMinutes: (performance.now() - startedMs) / 60_000,
+  }
+}
+
+function usage(complaint: string): never {
+  stderr.write(`${complaint}\n`)
+  process.exit(2)
 }

@@ -1,0 +1,76 @@
+// How latency and growth reach each store: Quorate over HTTP, etcd over gRPC by its own Go client where that can be built, and over
+// JSON where it cannot.
+import { runEtcdLoad } from '../load/etcd-load.ts'
+import type { LoadResult } from '../load/load-result.ts'
+import { BENCH_KEYS, BENCH_VALUE_BYTES } from '../load/requests.ts'
+import type { Dialect } from '../load/requests.ts'
+import { fill, runLoad, targetOf } from '../load/run-load.ts'
+import type { RunningSystem, System } from '../systems/system.ts'
+import type { BenchContext } from './part.ts'
+
+/** The defaults, from which one variable at a time is moved. */
+export const DEFAULTS = {
+  keys: BENCH_KEYS,
+  valueBytes: BENCH_VALUE_BYTES,
+  clients: 256,
+  rate: 0,
+  seconds: 3,
+  seed: 1,
+} as const
+
+export interface DriveRequest {
+  readonly kind: 'put' | 'get'
+  readonly keys: number
+  readonly valueBytes: number
+  readonly clients: number
+  /** Operations a second, open loop; 0 finds the saturation. */
+  readonly rate: number
+  readonly seconds: number
+  readonly seed: number
+}
+
+export interface Driver {
+  readonly name: string
+  readonly system: System
+  readonly dialect: Dialect
+  /** `onStart` is called when time begins to run, by drivers whose generator tells. */
+  drive(this: void, running: RunningSystem, request: DriveRequest, onStart?: () => void): Promise<LoadResult>
+}
+
+export function driversOf(context: BenchContext): readonly Driver[] {
+  const ours = overHttp('Quorate, HTTP', context.quorate, 'quorate')
+  if (context.etcd === undefined) return [ours]
+  const { etcd, etcdLoad } = context
+  if (etcdLoad === undefined) return [ours, overHttp('etcd, JSON over HTTP', etcd, 'etcd')]
+  const theirs: Driver = {
+    name: 'etcd, Go client',
+    system: etcd,
+    dialect: 'etcd',
+    drive: ({ urls }, { kind, ...request }) =>
+      runEtcdLoad(etcdLoad, { ...request, op: kind, endpoints: [urls[0]!], timeoutMs: 10_000 }),
+  }
+  return [ours, theirs]
+}
+
+const overHttp = (name: string, system: System, dialect: Dialect): Driver => ({
+  name,
+  system,
+  dialect,
+  drive: ({ urls }, { clients, ...request }, onStart) =>
+    runLoad({ ...request, targets: [targetOf(urls[0]!)], dialect, connections: clients }, onStart),
+})
+
+/** Through the same JSON transactions on both sides, so that what is there is the same too. */
+export const fillKeys = (
+  running: RunningSystem,
+  { dialect }: Driver,
+  { keys, valueBytes }: { readonly keys: number; readonly valueBytes: number },
+): Promise<LoadResult> => fill({ targets: [targetOf(running.urls[0]!)], dialect, keys, valueBytes })
+
+/** A run with errors is not a result. */
+export function assertClean(what: string, result: LoadResult): LoadResult {
+  if (result.errors > 0) throw new Error(`${what}: ${result.errors} errors, the first: ${result.firstError}`)
+  return result
+}
+
+export const milliseconds = (micros: number): string => (micros / 1_000).toFixed(micros < 100_000 ? 2 : 0)

@@ -1,0 +1,178 @@
+// Quorate under half its saturation for minutes, while a follower is away until its part of the log is gone, comes back and is sent
+// a snapshot, and history is compacted: whatever stalls the leader shows in the second in which it does.
+import { setTimeout as pause } from 'node:timers/promises'
+import { request } from 'undici'
+import { temporaryFolder } from '../cleanup.ts'
+import { checkBeside } from '../history.ts'
+import type { LoadResult } from '../load/load-result.ts'
+import type { RunningSystem } from '../systems/system.ts'
+import { DEFAULTS, assertClean, driversOf, fillKeys, milliseconds } from './drivers.ts'
+import type { Driver, DriveRequest } from './drivers.ts'
+import type { BenchContext, NamedChart, Table } from './part.ts'
+
+/** A stall is a request that took longer. */
+const STALL_MICROS = 50_000
+
+interface Incident {
+  /** Share of the run at which it begins. */
+  readonly at: number
+  readonly name: string
+  act(system: RunningSystem): Promise<void>
+}
+
+const INCIDENTS: readonly Incident[] = [
+  { at: 0.15, name: 'history compacted', act: compact },
+  { at: 0.25, name: 'follower killed', act: ({ nodes }) => nodes[1]!.process.stop() },
+  {
+    at: 0.5,
+    name: 'follower restarted',
+    act: async ({ nodes }) => {
+      nodes[1]!.process.start()
+    },
+  },
+  { at: 0.75, name: 'history compacted', act: compact },
+]
+
+interface Mark {
+  readonly x: number
+  readonly name: string
+}
+
+export interface LongRun {
+  readonly tables: readonly Table[]
+  readonly charts: readonly NamedChart[]
+  readonly notes: readonly string[]
+  readonly raw: unknown
+}
+
+export async function longRun(context: BenchContext): Promise<LongRun> {
+  const driver = driversOf(context)[0]!
+  const seconds = Math.max(10, Math.round(context.minutes * 60))
+  const system = await driver.system.start(temporaryFolder('long-run'), { nodes: 3 })
+  try {
+    await fillKeys(system, driver, DEFAULTS)
+    const most = assertClean(
+      'saturation before the long run',
+      await driver.drive(system, { ...DEFAULTS, kind: 'put', seconds: Math.max(3, context.seconds) }),
+    )
+    const rate = Math.floor(most.perSecond / 2)
+    context.progress(`latency: ${rate} puts a second for ${seconds} s`)
+    const { result, marks } = await drive(context, driver, system, { ...DEFAULTS, kind: 'put', rate, seconds })
+    // Apart from what is measured, because it adds requests of its own.
+    const again = driver.drive(system, { ...DEFAULTS, kind: 'put', rate, seconds: context.seconds })
+    const checked = await checkBeside(system.urls, 'the long run', again)
+    context.progress(`latency: a history of ${checked.operations} operations at that rate is linearizable`)
+    return reportOf(result, marks, rate, seconds)
+  } finally {
+    await system.stop()
+  }
+}
+
+async function drive(
+  context: BenchContext,
+  driver: Driver,
+  system: RunningSystem,
+  asked: DriveRequest,
+): Promise<{ readonly result: LoadResult; readonly marks: readonly Mark[] }> {
+  const marks: Mark[] = []
+  const over = new AbortController()
+  let beganMs = performance.now()
+  const sinceBegin = (): number => (performance.now() - beganMs) / 1_000
+  const note = (name: string): void => {
+    marks.push({ x: sinceBegin(), name })
+    context.progress(`latency: ${name}`)
+  }
+  let start: (() => void) | undefined
+  const started = new Promise<void>((resolve) => {
+    start = resolve
+  })
+  const disturb = async (): Promise<void> => {
+    await started
+    beganMs = performance.now()
+    for (const incident of INCIDENTS) {
+      await pause(Math.max(0, incident.at * asked.seconds - sinceBegin()) * 1_000, undefined, { signal: over.signal })
+      note(incident.name)
+      await incident.act(system)
+      if (incident.name !== 'follower restarted') continue
+      await system.nodes[1]!.ready()
+      note('follower caught up')
+    }
+  }
+  // The load's end ends the incidents too; one that was not reached by then is not an error.
+  const disturbed = disturb().catch((error: unknown) => {
+    if (!over.signal.aborted) throw error
+  })
+  const loaded = driver.drive(system, asked, () => start?.())
+  try {
+    const result = await Promise.race([loaded, disturbed.then(() => loaded)])
+    return { result, marks }
+  } finally {
+    over.abort()
+    start?.()
+    await disturbed
+  }
+}
+
+async function compact({ urls }: RunningSystem): Promise<void> {
+  const status = await request(`${urls[0]}/v1/status`)
+  const { revision } = (await status.body.json()) as { readonly revision: number }
+  const headers = { 'content-type': 'application/json' }
+  const body = JSON.stringify({ revision: Math.max(1, revision - 1_000) })
+  const answer = await request(`${urls[0]}/v1/compact`, { method: 'POST', headers, body })
+  const text = await answer.body.text()
+  if (answer.statusCode >= 300) throw new Error(`compaction was answered ${answer.statusCode}: ${text}`)
+}
+
+function reportOf(result: LoadResult, marks: readonly Mark[], rate: number, seconds: number): LongRun {
+  const { latency, series } = result
+  const stalls = series.filter(({ max }) => max > STALL_MICROS)
+  const row = [
+    String(rate),
+    String(seconds),
+    ...[latency.p50, latency.p99, latency.p999, latency.max].map(milliseconds),
+    `${stalls.length} of ${series.length}`,
+    milliseconds(result.generatorLag.max),
+    String(result.errors),
+  ]
+  const points = (pick: 'p50' | 'p99' | 'max'): [number, number][] =>
+    series.map((second) => [second.second, Math.max(0.01, second[pick] / 1_000)])
+  return {
+    tables: [
+      {
+        title: 'Long run of puts at half the saturation, open loop (ms)',
+        head: [
+          'a second',
+          'seconds',
+          'p50',
+          'p99',
+          'p99.9',
+          'max',
+          'seconds with a stall over 50 ms',
+          "generator's lag max",
+          'errors',
+        ],
+        rows: [row],
+      },
+    ],
+    charts: [
+      {
+        name: 'latency-long-run',
+        chart: {
+          title: `Quorate: ${rate} puts a second, by the second in which they were due`,
+          xLabel: 'seconds',
+          yLabel: 'ms',
+          isLogY: true,
+          series: (['p50', 'p99', 'max'] as const).map((name) => ({ name, points: points(name) })),
+          marks,
+        },
+      },
+    ],
+    notes:
+      stalls.length === 0
+        ? []
+        : [
+            `The generator's own pauses are contained in the long run's latencies: compare with its lag before calling a second a stall of the store.`,
+          ],
+    raw: { result, marks },
+  }
+}
