@@ -57,21 +57,21 @@ export class Listings {
 
   list(request: ListRequest, options: ReadOptions, done: Done<ListAnswer>): void {
     this.#begin(request.revision, options, done, async (state, freshness) => {
-      const listed = { ...freshness, listedRevision: state.revision }
       if (request.countOnly) {
         const count = await state.use((view) => countIn(view, request.range, state.revision))
-        return { ...listed, items: [], count, rest: undefined }
+        return { ...listedAt(state, freshness), items: [], count, rest: undefined }
       }
       const bounds = { itemsMax: Math.max(1, request.limit), bytesMax: LIMITS.pageBytesMax }
       const { items, rest } = await state.use((view) => pageOf(view, request, request.range, state.revision, bounds))
-      return { ...listed, items: items.map(toListed), count: items.length, rest }
+      return { ...listedAt(state, freshness), items: items.map(toListed), count: items.length, rest }
     })
   }
 
   stream(request: ListRequest, options: ReadOptions, done: Done<EntryStream>): void {
     this.#port.confirm(options, (outcome) => {
       if (outcome instanceof QuorateError) return done(outcome)
-      const state = this.#pin(request.revision)
+      // The revision of a stream is told before its first entry: it stays.
+      const state = this.#pin(request.revision, { isFloating: false })
       if (state instanceof QuorateError) return done(state)
       const stream = new Stream(state, request, outcome, () => {
         if (this.#streams.delete(stream)) this.#pinnedCount--
@@ -100,7 +100,7 @@ export class Listings {
     const deadlineMs = this.#clock.now() + options.timeoutMs
     this.#port.confirm(options, (outcome) => {
       if (outcome instanceof QuorateError) return done(outcome)
-      const state = this.#pin(revision)
+      const state = this.#pin(revision, { isFloating: true })
       if (state instanceof QuorateError) return done(state)
       const answer = (result: T | QuorateError): void => {
         if (this.#pending.delete(pending)) done(result)
@@ -120,13 +120,13 @@ export class Listings {
     }
   }
 
-  #pin(revision: Revision | undefined): PinnedState | QuorateError {
+  #pin(revision: Revision | undefined, options: { isFloating: boolean }): PinnedState | QuorateError {
     if (this.#isClosed) return shuttingDown()
     if (this.#pinnedCount >= LIMITS.openListingsMax) {
       return new QuorateError('OVERLOADED', 'Too many listings are under way on this node; retry after a pause.')
     }
     try {
-      const state = new PinnedState(this.#port, revision)
+      const state = new PinnedState(this.#port, revision, options)
       this.#pinnedCount++
       return state
     } catch (error) {
@@ -212,6 +212,13 @@ function pageOf(
 
 const countIn = (view: StateView, range: KeyRange, revision: Revision): Promise<number> =>
   isEmptyRange(range) ? Promise.resolve(0) : view.count(range, revision)
+
+/** A state that took the place of ours is the fresher one. */
+const listedAt = (state: PinnedState, freshness: Freshness): Freshness & { readonly listedRevision: Revision } => ({
+  ...freshness,
+  revision: Math.max(freshness.revision, state.revision),
+  listedRevision: state.revision,
+})
 
 function toListed(item: ListItem): ListedItem {
   if (item.kind === 'prefix') return item

@@ -16,17 +16,24 @@ interface Pin {
 }
 
 export class PinnedState {
-  /** Everything is read as of this revision. */
-  readonly revision: Revision
   readonly #port: PinPort
+  #revision: Revision
+  /** Of the present, and nobody has seen any of it: if its history is gone with the state, it may be of a later present. */
+  #isFloating: boolean
   #pin: Pin | undefined
   #isReleased = false
 
   /** Pins the state now: at the revision asked for, else at the latest. Throws COMPACTED or BAD_PARAMETER when that cannot be. */
-  constructor(port: PinPort, revision: Revision | undefined) {
+  constructor(port: PinPort, revision: Revision | undefined, { isFloating = false } = {}) {
     this.#port = port
-    this.revision = revision ?? port.store.meta.revision
+    this.#revision = revision ?? port.store.meta.revision
+    this.#isFloating = isFloating && revision === undefined
     this.#pin = this.#open()
+  }
+
+  /** Everything is read as of this revision. */
+  get revision(): Revision {
+    return this.#revision
   }
 
   /** Looks; again when the state was replaced meanwhile. A state that cannot be read stops the node. */
@@ -34,7 +41,9 @@ export class PinnedState {
     for (;;) {
       const { store, view } = this.#pinned()
       try {
-        return await look(view)
+        const seen = await look(view)
+        this.#isFloating = false
+        return seen
       } catch (error) {
         if (error instanceof QuorateError) throw error
         if (store !== this.#port.store) continue
@@ -72,7 +81,9 @@ export class PinnedState {
 
   #open(): Pin {
     const { store } = this.#port
-    checkRevision(this.revision, store)
+    const { compactRevision, revision } = store.meta
+    if (this.#isFloating && this.#revision < compactRevision) this.#revision = revision
+    checkRevision(this.#revision, store)
     return { store, view: store.openView() }
   }
 

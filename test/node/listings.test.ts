@@ -136,12 +136,25 @@ describe('a listing', () => {
   })
 
   it('whose state is replaced in the middle is read from the new one, at the same revision', async () => {
-    const answer = bench.list()
     bench.state.failure = new Error('closed')
+    const answer = bench.list()
     const next = new FakeHistory()
     for (const key of ['a/1', 'a/2', 'b/1', 'c/1']) next.change([key, `of ${key}`])
     bench.state = next
     expect(keysOf((await answer) as ListAnswer)).toEqual(['a/1', 'a/2', 'b/1'])
+    expect([bench.failures, next.openViews]).toEqual([[], 0])
+  })
+
+  it('of the present, whose state is replaced by one without that revision, shows that one’s present', async () => {
+    bench.state.failure = new Error('closed')
+    const answer = bench.list()
+    const next = new FakeHistory()
+    for (const key of ['a/1', 'a/2', 'b/1', 'c/1', 'd/1']) next.change([key, `of ${key}`])
+    next.meta = { ...next.meta, compactRevision: next.meta.revision }
+    bench.state = next
+    const listed = (await answer) as ListAnswer
+    expect(keysOf(listed)).toEqual(['a/1', 'a/2', 'b/1', 'c/1', 'd/1'])
+    expect([listed.listedRevision, listed.revision]).toEqual([next.meta.revision, next.meta.revision])
     expect([bench.failures, next.openViews]).toEqual([[], 0])
   })
 
