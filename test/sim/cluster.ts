@@ -17,6 +17,8 @@ export class SimulatedCluster {
   readonly links: Links
   readonly network: Network
   readonly observer: Observer
+  /** Increments that programs have made for certain, and those that may have been made. */
+  readonly tally = { done: 0, begun: 0 }
   readonly members: readonly Member[]
 
   constructor(swarm: Swarm, prng: Prng) {

@@ -13,6 +13,8 @@ import { SimulatedHttp } from './simulated-http.ts'
 
 const PREFIXES = ['', 'k', 'x'] as const
 const LOCK = 'program'
+/** Counted up by transactions of all programs; between the keys that others use, and touched by nobody else. */
+const COUNTER = 'p-counter'
 /** How often a holder looks whether it still holds. */
 const LOOK_MS = 20
 
@@ -26,6 +28,8 @@ export class LibraryProgram {
   #watcher: Watcher | undefined
   /** The next change that the watch must tell of: a revision, and how many of its changes were told. */
   #at: { revision: number; told: number } | undefined
+  /** No two writes are of the same words. */
+  #writes = 0
   #isStopped = false
 
   constructor(cluster: SimulatedCluster, prng: Prng, name: string) {
@@ -154,8 +158,10 @@ export class LibraryProgram {
     while (!this.#isStopped) {
       await this.#pause(300)
       try {
-        if (this.#prng.chance(1, 2)) await this.#underLock()
-        else await this.#underLease()
+        const at = this.#prng.below(3)
+        if (at === 0) await this.#underLock()
+        else if (at === 1) await this.#underLease()
+        else await this.#count()
       } catch (error) {
         if (!(error instanceof ClientError)) throw error
         this.#cluster.world.note('program-failed', this.#name, error.code)
@@ -184,6 +190,36 @@ export class LibraryProgram {
     await lease.revoke({ timeoutMs: 2_000 })
   }
 
+  /** Reads, adds one and writes, in a transaction that is tried again when somebody was faster: each counts once or, refused, never. */
+  async #count(): Promise<void> {
+    const { tally } = this.#cluster
+    tally.begun++
+    try {
+      await this.#client.transaction(
+        async (tx) => {
+          const entry = await tx.get(COUNTER)
+          tx.put(COUNTER, `${countIn(entry?.text()) + 1} by ${this.#name}, ${++this.#writes}`)
+        },
+        { timeoutMs: 1_000 },
+      )
+      tally.done++
+      this.#cluster.situations.met('program-counted')
+    } catch (error) {
+      if (error instanceof ClientError && error.outcome === 'not-applied') tally.begun--
+      throw error
+    } finally {
+      this.#checkCount()
+    }
+  }
+
+  #checkCount(): void {
+    const { observer, tally } = this.#cluster
+    const entry = observer.oracle.model.live.get(COUNTER)
+    const count = countIn(entry && Buffer.from(entry.value).toString('latin1'))
+    if (count < tally.done || count > tally.begun)
+      this.#violate(`finds a count of ${count}, after ${tally.done} increments of ${tally.begun}`)
+  }
+
   /** For a while, often longer than the time to live; the signal must fire before the store lets go. */
   async #hold(signal: AbortSignal, holds: () => boolean, what: string): Promise<void> {
     const { world, situations } = this.#cluster
@@ -199,3 +235,5 @@ export class LibraryProgram {
     return this.#prng.between(500, 3_000)
   }
 }
+
+const countIn = (text: string | undefined): number => Number(text?.split(' ')[0] ?? 0)

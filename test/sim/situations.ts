@@ -50,6 +50,7 @@ export const SITUATIONS = {
   'program-resumed': 'a program watched anew from where it was',
   'program-locked': 'a program was given a lock',
   'program-leased': 'a program was granted a lease',
+  'program-counted': 'a program counted by a transaction',
   'program-lost': 'a program was told that its lock or lease may be lost',
   'client-death': 'a client died with an operation under way',
   transfer: 'leadership was to be handed over',
