@@ -119,7 +119,8 @@ export class LibraryProgram {
     if (at !== undefined) this.#at = { revision: at.revision, told: 0 }
     for await (const event of watcher) {
       this.#onEvent(event)
-      if (this.#prng.chance(1, 10)) await this.#pause(300)
+      // It takes its time, until it has to show that it hears of everything.
+      if (!this.#isStopped && this.#prng.chance(1, 10)) await this.#pause(300)
     }
   }
 
