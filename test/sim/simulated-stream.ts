@@ -26,7 +26,8 @@ export class SimulatedStream implements AnswerSink, AsyncIterator<Uint8Array, un
   #bytesUnderWay = 0
   #isBlocked = false
   #reader: { resolve(piece: Piece): void; reject(error: TransportError): void } | undefined
-  /** Pieces keep their order. */
+  /** What is on its way: it arrives in this order, even where times are equal but for a rounding. */
+  readonly #arriving: (() => void)[] = []
   #lastAtMs = 0
 
   constructor(
@@ -87,8 +88,10 @@ export class SimulatedStream implements AnswerSink, AsyncIterator<Uint8Array, un
   #later(arrive: () => void): void {
     const { world } = this.#cluster
     this.#lastAtMs = Math.max(this.#lastAtMs, world.nowMs + drawMs(this.#prng, 0.05, 0.5))
+    this.#arriving.push(arrive)
     world.after(this.#lastAtMs - world.nowMs, () => {
-      if (this.#state === 'open' && this.#host.isAlive) arrive()
+      const next = this.#arriving.shift()
+      if (this.#state === 'open' && this.#host.isAlive) next?.()
     })
   }
 
