@@ -10,10 +10,10 @@ const CONTACT_TIMEOUTS = 3
 interface Life {
   readonly name: string
   readonly id: NodeId
-  /** Of the leader whose appends `proven` is about. */
+  /** Of the latest leader whose appends have arrived. */
   term: Term
-  /** How far the appends of that term reach that have arrived. */
-  proven: LogIndex
+  /** By term: how far the appends reach that have arrived. What a turn acknowledges leaves at its end, maybe in a later term. */
+  readonly proven: Map<Term, LogIndex>
   /** How far this life may have learned that entries are committed. */
   mayCommit: LogIndex
   /** Votes that arrived, for the latest term that any arrived for. */
@@ -77,7 +77,7 @@ export class Conduct {
   /** A state has come: what it covers is committed. */
   onReceived(node: number, index: LogIndex): void {
     const life = this.#lives[node]!
-    life.proven = Math.max(life.proven, index)
+    life.proven.set(life.term, Math.max(life.proven.get(life.term) ?? 0, index))
     life.mayCommit = Math.max(life.mayCommit, index)
   }
 
@@ -88,7 +88,7 @@ export class Conduct {
     if (type === 'append-entries' || type === 'heartbeat') this.#checkLeader(life, term, ranMs)
     if (type !== 'append-entries-response' || message.result.kind !== 'accepted') return
     const { matchIndex } = message.result
-    const proven = Math.max(life.term === term ? life.proven : 0, committedMax)
+    const proven = Math.max(life.proven.get(term) ?? 0, committedMax)
     if (matchIndex > proven)
       this.#world.violate(
         `${life.name} acknowledges ${matchIndex}, but only ${proven} was proved to it in term ${term}`,
@@ -103,13 +103,13 @@ export class Conduct {
 
   #proves(life: Life, term: Term, index: LogIndex): void {
     if (term < life.term) return
-    if (term > life.term) life.proven = 0
     life.term = term
-    life.proven = Math.max(life.proven, index)
+    life.proven.set(term, Math.max(life.proven.get(term) ?? 0, index))
   }
 
   #commits(life: Life, term: Term, commitIndex: LogIndex): void {
-    if (term === life.term) life.mayCommit = Math.max(life.mayCommit, Math.min(commitIndex, life.proven))
+    if (term !== life.term) return
+    life.mayCommit = Math.max(life.mayCommit, Math.min(commitIndex, life.proven.get(term) ?? 0))
   }
 
   #checkLeader(life: Life, term: Term, ranMs: number): void {
@@ -137,7 +137,7 @@ const newLife = ({ name, id }: { readonly name: string; readonly id: NodeId }): 
   name,
   id,
   term: 0,
-  proven: 0,
+  proven: new Map(),
   mayCommit: 0,
   voteTerm: 0,
   voters: new Set(),
