@@ -39,6 +39,7 @@ export const LIMITS = {
   watchWindowBytesMax: 4 * MiB,
   watchWindowRevisionsMax: 4_096,
   /** One page of history, read for a watch that starts in the past or was paused for long; and how many are read at a time. */
+  watchPageRecordsMin: 32,
   watchPageRecordsMax: 1_000,
   watchPageBytesMax: 1 * MiB,
   watchPagesMax: 16,

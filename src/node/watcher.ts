@@ -50,6 +50,8 @@ export class Watcher implements WatchHandle, GroupMember {
   #isBehind = false
   #waitingBytes = 0
   #isCatchingUp = false
+  /** Records in the next page of the past: few for a reader that takes few at a time, since what it does not take is read again. */
+  #pageRecords: number = LIMITS.watchPageRecordsMin
   #sentAtMs = 0
   /** The pause in the middle of the initial entries. */
   #listingPause: Deferred<void> | undefined
@@ -221,7 +223,7 @@ export class Watcher implements WatchHandle, GroupMember {
   async #readPage(): Promise<void> {
     if (this.#stage !== 'catching-up') return
     const { store } = this.#source
-    const bounds = { recordsMax: LIMITS.watchPageRecordsMax, bytesMax: LIMITS.watchPageBytesMax }
+    const bounds = { recordsMax: this.#pageRecords, bytesMax: LIMITS.watchPageBytesMax }
     const page = await this.#reading(store, () => store.changesFrom(this.#position + 1, bounds))
     if (page === 'replaced' || this.#stage !== 'catching-up') return
     if (page === undefined) return this.#endCompacted(store.meta.compactRevision)
@@ -234,6 +236,7 @@ export class Watcher implements WatchHandle, GroupMember {
       if (this.#stage !== 'catching-up' || this.#position < events.revision) return
     }
     this.#position = Math.max(this.#position, page.through)
+    this.#pageRecords = Math.min(2 * this.#pageRecords, LIMITS.watchPageRecordsMax)
   }
 
   async #sendWithPrevious(revision: RevisionEvents): Promise<void> {
@@ -269,6 +272,7 @@ export class Watcher implements WatchHandle, GroupMember {
     if (this.#isEnded()) return
     this.#isBehind = this.#position < this.#source.revision
     this.#waitingBytes = 0
+    this.#pageRecords = LIMITS.watchPageRecordsMin
     this.#stage = 'paused'
   }
 

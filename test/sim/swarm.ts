@@ -125,7 +125,7 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
     nodes: choice.nodes ?? nodes,
     clients: prng.pick([1, 2, 3, 4, 6, 8, 12, 16]),
     keys: prng.pick([1, 2, 3, 5, 8, 20]),
-    safetyMs: choice.safetyMs ?? prng.between(30_000, 60_000),
+    safetyMs: choice.safetyMs ?? prng.between(15_000, 30_000),
     isRoughStart: prng.chance(1, 5) && !isCalm,
     network: {
       delayMsMin: prng.pick([0, 0.1, 1, 5]),
