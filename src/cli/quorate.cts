@@ -4,8 +4,8 @@
 // slow DNS look-ups can keep the log's next write waiting.
 process.env['UV_THREADPOOL_SIZE'] ??= '8'
 
-// V8 lets its heap grow to a multiple of what lives in it before it collects. A store under writes lives on little and
-// discards much: collecting after a growth of 20 % costs a little time and saves a third of the memory (decisions/memory.md).
-process.getBuiltinModule('node:v8').setFlagsFromString('--heap-growing-percent=20')
+// V8 lets its heap grow to as much as four times what lives in it before it collects. A store under writes lives on little and
+// discards much: to collect when the heap has doubled costs a little time and saves a good part of the memory (decisions/memory.md).
+process.getBuiltinModule('node:v8').setFlagsFromString('--heap-growing-percent=100')
 
 void import('./main.ts').then(({ main }) => main(process.argv.slice(2)))

@@ -30,7 +30,7 @@ export interface LevelDbOptions {
 }
 
 export const LEVELDB_DEFAULTS: LevelDbOptions = {
-  writeBufferSize: 24 * MiB,
+  writeBufferSize: 16 * MiB,
   cacheSize: 16 * MiB,
   maxOpenFiles: 64,
   maxFileSize: 1 * MiB,
