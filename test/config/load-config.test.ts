@@ -102,7 +102,7 @@ describe('precedence', () => {
       electionTimeoutMs: 300,
       logLevel: 'info',
       logFormat: 'auto',
-      cacheBytes: 33_554_432,
+      cacheBytes: 16_777_216,
       logSegmentBytes: 16_777_216,
       logRetainBytes: 67_108_864,
       logRetainEntries: 100_000,
