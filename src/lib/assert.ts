@@ -6,9 +6,12 @@ export class AssertionError extends Error {
   override readonly name = 'AssertionError'
 }
 
-/** Throws an {@link AssertionError} unless `claim` holds. Put the values into the message: it may be all that is left. */
-export function assert(claim: boolean, message: string): asserts claim {
-  if (!claim) throw new AssertionError(message)
+/**
+ * Throws an {@link AssertionError} unless `claim` holds. Put the values into the message: it may be all that is left. Where claims
+ * are made all the time, it is a function, so that only broken ones cost a message.
+ */
+export function assert(claim: boolean, message: string | (() => string)): asserts claim {
+  if (!claim) throw new AssertionError(typeof message === 'string' ? message : message())
 }
 
 /** The value, which this program knows to be there. */
