@@ -41,10 +41,10 @@ export function leaseRoutes(context: HttpContext): LeaseRoutes {
   }
 }
 
-/** A page of leases, by id. Leases are not of a revision: each page shows those that are there when it is read. */
+/** All leases, by id; with a limit, a page of them. Leases are not of a revision: each page shows those that are there when it is read. */
 function listing(target: string): (facts: SideFacts) => object {
   const query = parseQuery(queryOf(target), [...READ_PARAMETERS, 'limit', 'cursor'])
-  const limit = limitOf(query, WIRE_LIMITS.pageEntriesMax)
+  const limit = query.has('limit') ? limitOf(query, WIRE_LIMITS.pageEntriesMax) : Infinity
   const after = query.get('cursor') ?? ''
   if (query.has('cursor') && !isLeaseId(after))
     throw new QuorateError('BAD_PARAMETER', 'The cursor is not one that this API gave out.')

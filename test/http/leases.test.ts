@@ -72,7 +72,17 @@ describe('a lease', () => {
 })
 
 describe('the list of leases', () => {
-  it('comes in pages, by id', async () => {
+  it('has all of them', async () => {
+    const bench = openBench()
+    for (let at = 1; at <= 1_500; at++) {
+      const lease = at.toString(16).padStart(16, '0')
+      bench.node.leaseInfos.push({ lease, ttlMs: 1_000, remainingMs: 900, keys: [] })
+    }
+    const { leases, more } = (await bench.app.server.inject('/v1/leases')).json<{ leases: unknown[]; more: boolean }>()
+    expect([leases.length, more]).toEqual([1_500, false])
+  })
+
+  it('comes in pages where a limit is given, by id', async () => {
     const bench = openBench()
     const ids = [1, 2, 3].map((at) => at.toString(16).padStart(16, '0'))
     for (const lease of ids) bench.node.leaseInfos.push({ lease, ttlMs: 1_000, remainingMs: 900, keys: [] })
