@@ -39,6 +39,8 @@ export class DirectClient implements Caller {
       if (isOver) return
       isOver = true
       late.callback = undefined
+      // Cut off for good, it would say so for ever.
+      if (reply.kind === 'not-applied' && reply.code === 'NO_LEADER') this.#favourite = this.#any()
       done(reply)
     }
     const late = world.after(request.timeoutMs + PATIENCE_MS, () => end({ kind: 'unknown' }))
