@@ -27,7 +27,9 @@ export interface Submission {
   readonly writes: readonly PendingWrite[]
   /** Where the leader put it, once that is known. */
   id: EntryId | undefined
-  /** The link broke before the leader answered: past this moment its writes are answered as unknown. */
+  /** It went into an entry of this node's own. */
+  readonly isProposedHere: boolean
+  /** The link broke before the leader answered, or this leader was deposed: past this moment its writes are answered as unknown. */
   giveUpAtMs: number
 }
 

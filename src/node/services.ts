@@ -114,7 +114,10 @@ export class NodeServices {
   }
 
   onRoleChange(role: string, hasLeader: boolean): void {
-    if (role !== 'leader') this.#clusterClock.pause()
+    if (role !== 'leader') {
+      this.#clusterClock.pause()
+      this.writes.onFollowing()
+    }
     this.#expiry.onRoleChange()
     if (!hasLeader) return
     this.writes.retry()

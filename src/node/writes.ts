@@ -35,7 +35,7 @@ export interface WritePort {
   refusal(command: ClientCommand): QuorateError | undefined
 }
 
-/** After the link to the leader broke, its fate may still show in our own log for this long. */
+/** After the link to the leader broke, or the leadership was lost, a write's fate may still show in our own log for this long. */
 const LOST_GRACE_MS = 1_000
 
 export class Writes {
@@ -115,6 +115,16 @@ export class Writes {
       )
       this.#requeue(submission)
     }
+  }
+
+  /**
+   * This node does not lead, or not any more. What it had proposed is known soon, from its successor, or not for long: whoever is cut off with
+   * it should hear so, and ask elsewhere.
+   */
+  onFollowing(): void {
+    const giveUpAtMs = this.#clock.now() + LOST_GRACE_MS
+    for (const submission of this.#submissions.values())
+      if (submission.isProposedHere) submission.giveUpAtMs = Math.min(submission.giveUpAtMs, giveUpAtMs)
   }
 
   /** A snapshot took the place of the entries up to `index`: nobody can tell any more what they held. */
@@ -199,7 +209,13 @@ export class Writes {
       encodeCommand(body, write.command)
       write.isProposed = true
     }
-    const submission: Submission = { number: this.#nextNumber++, writes, id: undefined, giveUpAtMs: Infinity }
+    const submission: Submission = {
+      number: this.#nextNumber++,
+      writes,
+      id: undefined,
+      isProposedHere: this.#port.isLeader,
+      giveUpAtMs: Infinity,
+    }
     this.#submissions.set(submission.number, submission)
     const answer = (answer: ForwardAnswer): void => this.#onAnswer(submission, answer)
     if (this.#port.isLeader) this.#port.proposeGroup(submission.number, body.finish(), answer, valueReads)

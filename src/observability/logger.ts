@@ -1,8 +1,8 @@
 // The log: JSON lines on stderr for machines, readable lines for people. stdout stays free for data.
 // Text that callers control cannot forge lines, and secrets are blanked before anything is written.
-import { createRequire } from 'node:module'
 import { pino } from 'pino'
 import type { DestinationStream, Logger, LoggerOptions } from 'pino'
+import { prettyFactory } from 'pino-pretty'
 
 export interface LoggerSettings {
   readonly level: string
@@ -57,8 +57,6 @@ export function createLogger(settings: LoggerSettings): NodeLog {
  */
 function readable(settings: LoggerSettings): DestinationStream {
   const destination = settings.destination ?? pino.destination({ dest: STDERR, sync: true })
-  // Loaded for people only: in production it would be thirty modules for nothing.
-  const { prettyFactory } = createRequire(import.meta.url)('pino-pretty') as typeof import('pino-pretty')
   const format = prettyFactory({
     colorize: settings.color ?? false,
     translateTime: 'SYS:HH:MM:ss.l',

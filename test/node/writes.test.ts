@@ -211,6 +211,24 @@ describe('the write path', () => {
     expect(bench.sent.length).toBe(1)
   })
 
+  it('what a deposed leader had proposed is unknown after a moment, unless its own log says what became of it', () => {
+    bench.isLeader = true
+    const [lost, kept] = [bench.put('a'), bench.put('b', { valueBytes: LIMITS.batchBytesMax })]
+    bench.clock.settle()
+    for (const [at, sent] of bench.sent.entries()) sent.answer({ kind: 'proposed', id: { term: 1, index: 5 + at } })
+    bench.isLeader = false
+    bench.leaderId = undefined
+    bench.writes.onFollowing()
+    bench.advance(500)
+    bench.writes.onFollowing()
+    bench.apply({ term: 1, index: 6 }, bench.sent[1])
+    expect(kept.heard.length).toBe(1)
+    expect(lost.heard).toEqual([])
+    bench.advance(600)
+    expect(errorOf(lost)).toEqual({ code: 'LEADERSHIP_LOST', outcome: 'unknown' })
+    expect(bench.sent.length).toBe(2)
+  })
+
   it('what never reached a socket goes on its way again', () => {
     const outcome = bench.put('a')
     bench.clock.settle()
