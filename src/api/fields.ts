@@ -4,7 +4,7 @@ import { assert } from '../lib/assert.ts'
 import { DecodeError, varintLength } from '../lib/bytes.ts'
 import type { ByteReader, ByteWriter, KeyString } from '../lib/bytes.ts'
 import { NO_CONDITION } from './commands.ts'
-import type { Condition, Fence, KeyRange, LeaseId, LockKind, Once } from './commands.ts'
+import type { Condition, Fence, KeyEntry, KeyRange, LeaseId, LockKind, Once } from './commands.ts'
 
 // ------------------------------------------------------------------------------------------------------------ the flags
 
@@ -143,6 +143,24 @@ export function decodeContentType(reader: ByteReader): string {
   const length = reader.uint8()
   if (length === 0) throw new DecodeError(`an empty content type, which has no flag, at offset ${reader.offset - 1}`)
   return reader.latin1(length)
+}
+
+/** An entry without its key. Here a content type may be empty: there is no flag that says so. */
+export function encodeEntryFacts(writer: ByteWriter, entry: Omit<KeyEntry, 'key'>): void {
+  encodeBytes(writer, entry.value)
+  writer.uint8(entry.contentType.length).latin1(entry.contentType)
+  writer
+    .varint(natural(entry.createRevision, 'a revision'))
+    .varint(natural(entry.modRevision, 'a revision'))
+    .varint(natural(entry.version, 'a version'))
+  encodeMaybeLease(writer, entry.lease)
+}
+
+export function decodeEntryFacts(reader: ByteReader): Omit<KeyEntry, 'key'> {
+  const value = decodeBytes(reader)
+  const contentType = reader.latin1(reader.uint8())
+  const [createRevision, modRevision] = [reader.varint(), reader.varint()]
+  return { value, contentType, createRevision, modRevision, version: reader.varint(), lease: decodeMaybeLease(reader) }
 }
 
 /** The end is written as its length plus one, so that 0 can say that there is none. */

@@ -65,6 +65,9 @@ export function encodeResult(result: CommandResult): Buffer {
   return writer.finish()
 }
 
+/** The same, behind what the writer holds already. */
+export const appendResult = (writer: ByteWriter, result: CommandResult): void => encode(writer, result)
+
 export function decodeResult(bytes: Uint8Array): CommandResult {
   const reader = new ByteReader(bytes)
   const result = decode(reader, 0)
@@ -185,13 +188,7 @@ function encodePrevious(writer: ByteWriter, previous: KeyEntry | undefined): voi
 
 function encodeEntry(writer: ByteWriter, entry: KeyEntry): void {
   f.encodeKey(writer, entry.key)
-  f.encodeBytes(writer, entry.value)
-  writer.uint8(entry.contentType.length).latin1(entry.contentType)
-  writer
-    .varint(f.natural(entry.createRevision, 'a revision'))
-    .varint(f.natural(entry.modRevision, 'a revision'))
-    .varint(f.natural(entry.version, 'a version'))
-  f.encodeMaybeLease(writer, entry.lease)
+  f.encodeEntryFacts(writer, entry)
 }
 
 // ------------------------------------------------------------------------------------------------------------- decoding
@@ -323,16 +320,5 @@ function decodeEntries(reader: ByteReader): KeyEntry[] {
 
 function decodeEntry(reader: ByteReader): KeyEntry {
   const key = f.decodeKey(reader)
-  const value = f.decodeBytes(reader)
-  const contentType = reader.latin1(reader.uint8())
-  const [createRevision, modRevision] = [reader.varint(), reader.varint()]
-  return {
-    key,
-    value,
-    contentType,
-    createRevision,
-    modRevision,
-    version: reader.varint(),
-    lease: f.decodeMaybeLease(reader),
-  }
+  return { key, ...f.decodeEntryFacts(reader) }
 }

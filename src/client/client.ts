@@ -96,6 +96,7 @@ export class Client {
       onRevision: (revision: number) => {
         if (revision > this.#lastRevision) this.#lastRevision = revision
       },
+      lastRevision: () => this.#lastRevision,
     }
     const core = new ClientCore(context, prng.fork('ids'), {
       timeoutMs: options.timeoutMs ?? DEFAULTS.timeoutMs,
@@ -122,7 +123,9 @@ export class Client {
   /** The entry, or undefined where there is none. */
   async get(key: Key, options: GetOptions = {}): Promise<GetResult | undefined> {
     checkOptions(options, ALLOWED.get)
-    return this.#core.run(getOperation(key, options), options)
+    // The past is read by a request of its own.
+    if (options.revision !== undefined) return this.#core.run(getOperation(key, options), options)
+    return this.#core.get(key, options)
   }
 
   /**

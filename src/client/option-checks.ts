@@ -2,7 +2,7 @@
 // an unconditional write.
 import { WIRE_LIMITS } from '../api/limits.ts'
 import { refusal } from './client-error.ts'
-import type { Lifetime, WriteConditions } from './options.ts'
+import type { Lifetime, ReadOptions, WriteConditions } from './options.ts'
 
 const CALL = ['timeoutMs', 'signal'] as const
 const READ = [...CALL, 'consistency', 'maxStaleMs', 'minRevision'] as const
@@ -127,6 +127,11 @@ function isFence(fence: unknown): boolean {
   if (typeof fence !== 'object' || fence === null) return false
   const { name, token } = fence as { name?: unknown; token?: unknown }
   return (typeof name === 'string' || name instanceof Uint8Array) && isWhole(token, 1, NUMBER_MAX)
+}
+
+export function checkFreshness({ consistency, maxStaleMs }: ReadOptions): void {
+  if (consistency === 'linearizable' && maxStaleMs !== undefined)
+    throw refusal('BAD_PARAMETER', 'maxStaleMs allows a stale read, and consistency asks for a linearizable one')
 }
 
 export function checkLifetime({ ttlMs, lease }: Lifetime): void {

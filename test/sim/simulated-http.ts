@@ -1,11 +1,11 @@
 // HTTP between a client and the simulated nodes: requests and answers take their time, connections are refused or break half way.
 // In place of the edge's framework stands a short page that reads targets and makes answers with the edge's own rules.
 import { BATCH_MEDIA_TYPE, decodeBatchRequest, encodeBatchResponse } from '../../src/api/batch-codec.ts'
-import type { BatchAnswer } from '../../src/api/batch-codec.ts'
 import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { TransportError } from '../../src/client/transport.ts'
 import type { Transport, TransportRequest, TransportResponse, TransportStream } from '../../src/client/transport.ts'
+import { answerBatch } from '../../src/http/batch-answers.ts'
 import { entityTag, writeCondition } from '../../src/http/conditions.ts'
 import { entryDocument } from '../../src/http/entry-json.ts'
 import { problem, problemOf } from '../../src/http/problems.ts'
@@ -157,7 +157,7 @@ function serveAtEdge(
   request.signal.addEventListener('abort', () => host.input(() => exchange.hangUp()))
 }
 
-/** Each command goes its own way to the log; they are answered together. */
+/** By the code that serves batches over HTTP. */
 function serveBatch(
   node: QuorateNode,
   request: TransportRequest,
@@ -165,26 +165,10 @@ function serveBatch(
   reply: (response: TransportResponse) => void,
 ): void {
   const timeout = timeoutMs(parseQuery(query, ['timeout']))
-  const commands = decodeBatchRequest(Buffer.from(request.body ?? new Uint8Array()))
-  const answers: BatchAnswer[] = Array.from({ length: commands.length })
-  let waiting = commands.length
-  for (const [at, command] of commands.entries()) {
-    node.write(command, timeout, (outcome) => {
-      answers[at] = batchAnswer(outcome)
-      if (--waiting > 0) return
-      const revisions = answers.map((each) => (each.kind === 'result' ? each.result.revision : 0))
-      const revision = Math.max(node.vitals().revision, ...revisions)
-      reply(respond(node, 200, encodeBatchResponse(answers), revision, { 'content-type': BATCH_MEDIA_TYPE }))
-    })
-  }
-}
-
-function batchAnswer(outcome: CommandResult | QuorateError): BatchAnswer {
-  if (!(outcome instanceof QuorateError)) return { kind: 'result', result: outcome }
-  const { code, message: detail } = outcome
-  const { retryAfterMs } = problemOf(outcome, false)
-  const again = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return { kind: 'error', code, outcome: outcome.outcome, detail, ...again }
+  const items = decodeBatchRequest(Buffer.from(request.body ?? new Uint8Array()))
+  answerBatch(node, items, timeout, (answers, revision) => {
+    reply(respond(node, 200, encodeBatchResponse(answers), revision, { 'content-type': BATCH_MEDIA_TYPE }))
+  })
 }
 
 type Headers = Readonly<Record<string, string>>
