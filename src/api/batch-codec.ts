@@ -10,7 +10,7 @@ import { ERRORS } from './errors.ts'
 import type { ErrorCode, Outcome } from './errors.ts'
 import * as f from './fields.ts'
 import { WIRE_LIMITS } from './limits.ts'
-import { appendResult, decodeResult } from './result-codec.ts'
+import { appendResult, decodeResultIn } from './result-codec.ts'
 
 export const BATCH_MEDIA_TYPE = 'application/vnd.quorate.batch'
 
@@ -82,19 +82,15 @@ const HAS_RETRY_AFTER = 1 << 1
 /** One answer for each command or read, in the same order. */
 export function encodeBatchResponse(answers: readonly BatchAnswer[]): Buffer {
   const writer = new ByteWriter(1024)
-  // One buffer for one result after the other: the length of each stands before it.
-  const result = new ByteWriter(64)
   writer.uint8(BATCH_FORMAT_VERSION)
-  for (const answer of answers) encodeAnswer(writer, answer, result)
+  for (const answer of answers) encodeAnswer(writer, answer)
   return writer.finish()
 }
 
-function encodeAnswer(writer: ByteWriter, answer: BatchAnswer, result: ByteWriter): void {
+function encodeAnswer(writer: ByteWriter, answer: BatchAnswer): void {
   switch (answer.kind) {
     case 'result':
-      appendResult(result.reset(), answer.result)
-      f.encodeBytes(writer.uint8(ANSWER_RESULT), result.finish())
-      return
+      return appendResult(writer.uint8(ANSWER_RESULT), answer.result)
     case 'error':
       return encodeError(writer.uint8(ANSWER_ERROR), answer)
     case 'read':
@@ -122,7 +118,7 @@ export function decodeBatchResponse(bytes: Uint8Array): BatchAnswer[] {
 
 function decodeAnswer(reader: ByteReader): BatchAnswer {
   const kind = reader.uint8()
-  if (kind === ANSWER_RESULT) return { kind: 'result', result: decodeResult(f.decodeBytes(reader)) }
+  if (kind === ANSWER_RESULT) return { kind: 'result', result: decodeResultIn(reader, reader.varint()) }
   if (kind === ANSWER_READ) return decodeReadAnswer(reader)
   if (kind === ANSWER_LEFT_OUT) return LEFT_OUT
   if (kind !== ANSWER_ERROR) throw new DecodeError(`an unknown kind of answer ${kind} at offset ${reader.offset - 1}`)

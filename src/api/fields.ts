@@ -65,13 +65,38 @@ const ID_BYTES = 8
 const ID_PATTERN = /^[0-9a-f]{16}$/
 const NO_ID = '0000000000000000'
 
-/** 16 hex digits, most significant byte first. */
-export function encodeId(writer: ByteWriter, id: string): void {
-  assert(ID_PATTERN.test(id), `not 16 hexadecimal digits: ${id}`)
-  writer.bytes(Buffer.from(id, 'hex'))
+// The writes of a batch name one session, again and again: the last id is remembered in both spellings.
+let lastText = NO_ID
+const lastBytes = Buffer.alloc(ID_BYTES)
+let [lastLow, lastHigh] = [0, 0]
+
+function remember(text: string): void {
+  lastText = text
+  lastBytes.write(text, 'hex')
+  lastLow = lastBytes.readUInt32LE(0)
+  lastHigh = lastBytes.readUInt32LE(4)
 }
 
-export const decodeId = (reader: ByteReader): string => reader.bytes(ID_BYTES).toString('hex')
+/** 16 hex digits, most significant byte first. */
+export function encodeId(writer: ByteWriter, id: string): void {
+  if (id !== lastText) {
+    assert(ID_PATTERN.test(id), `not 16 hexadecimal digits: ${id}`)
+    remember(id)
+  }
+  writer.uint32(lastLow).uint32(lastHigh)
+}
+
+export function decodeId(reader: ByteReader): string {
+  const low = reader.uint32()
+  const high = reader.uint32()
+  if (low !== lastLow || high !== lastHigh) {
+    const bytes = Buffer.allocUnsafe(ID_BYTES)
+    bytes.writeUInt32LE(low, 0)
+    bytes.writeUInt32LE(high, 4)
+    remember(bytes.toString('hex'))
+  }
+  return lastText
+}
 
 /** Zero is no lease. */
 export const encodeMaybeLease = (writer: ByteWriter, lease: LeaseId): void =>

@@ -1,7 +1,7 @@
 // The bytes of results (FORMAT.md): what a session remembers of a write, and what a batch is answered. Strict and canonical like
 // the commands' encoding.
 import { assert } from '../lib/assert.ts'
-import { ByteReader, ByteWriter, DecodeError } from '../lib/bytes.ts'
+import { ByteReader, ByteWriter, DecodeError, varintLength } from '../lib/bytes.ts'
 import type { CommandResult, KeyEntry, RangeResult, RefusalReason, TxnOperationResult } from './commands.ts'
 import * as f from './fields.ts'
 
@@ -65,16 +65,32 @@ export function encodeResult(result: CommandResult): Buffer {
   return writer.finish()
 }
 
-/** The same, behind what the writer holds already. */
-export const appendResult = (writer: ByteWriter, result: CommandResult): void => encode(writer, result)
+/** The same with its length before it, behind what the writer holds already. */
+export function appendResult(writer: ByteWriter, result: CommandResult): void {
+  // Most of them are puts that say no more than where: their length is known beforehand.
+  if (result.kind === 'put' && result.previous === undefined)
+    encode(writer.varint(2 + varintLength(result.revision)), result)
+  else f.encodeBytes(writer, encodeResult(result))
+}
 
 export function decodeResult(bytes: Uint8Array): CommandResult {
   const reader = new ByteReader(bytes)
-  const result = decode(reader, 0)
+  const result = decodeResultIn(reader, bytes.length)
   reader.end()
+  return result
+}
+
+/** The result that the next `length` bytes are. */
+export function decodeResultIn(reader: ByteReader, length: number): CommandResult {
+  const end = reader.offset + length
+  const result = decode(reader, 0)
+  if (reader.offset !== end) throw new DecodeError(bytesMismatch(end - reader.offset))
   if (result.kind === 'range') throw new DecodeError('a range is not the result of a command')
   return result
 }
+
+const bytesMismatch = (left: number): string =>
+  left > 0 ? `${left} bytes too many` : `cut short: ${-left} bytes of a result are missing`
 
 // ------------------------------------------------------------------------------------------------------------- encoding
 

@@ -34,8 +34,12 @@ export const ALLOWED = {
   campaign: new Set<string>([...CALL, 'ttlMs', 'waitMs', 'owner']),
 } as const
 
+/** Most calls are made without options: there is nothing to be made or checked for them. */
+export const NO_OPTIONS = Object.freeze({})
+
 /** Every option has a name we know and a value of its kind. */
 export function checkOptions(options: object, allowed: ReadonlySet<string>): void {
+  if (options === NO_OPTIONS) return
   if (typeof options !== 'object' || options === null) throw refusal('BAD_PARAMETER', 'options are given as an object')
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     if (!allowed.has(name))
