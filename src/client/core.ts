@@ -45,7 +45,10 @@ export class ClientCore {
   readonly prng: Prng
   readonly timeoutMs: number
   readonly #inflightMax: number
+  /** All that a close must end, those among them that nobody asked for. */
   readonly #calls = new Set<Call<unknown>>()
+  /** Calls of the callers' that are no part of a batch. */
+  #running = 0
   readonly #companions = new Set<Closable>()
   readonly #reads: ReadGatherer
   /** Set once, right after construction: they need the core themselves. */
@@ -65,7 +68,7 @@ export class ClientCore {
   admit(): void {
     if (this.#isClosed)
       throw new ClientError('CLOSED', 'the client is closed', { outcome: 'not-applied', retryable: false })
-    const inflight = this.#calls.size + (this.sessions?.pending ?? 0) + this.#reads.pending
+    const inflight = this.#running + (this.sessions?.pending ?? 0) + this.#reads.pending
     if (inflight < this.#inflightMax) return
     const message = `${inflight} calls are in flight, which is this client's limit (inflightMax)`
     throw new ClientError('OVERLOADED', message, { outcome: 'not-applied', retryable: true })
@@ -79,9 +82,11 @@ export class ClientCore {
     const only = endpoint === undefined ? undefined : this.#endpoint(endpoint)
     const settings = { timeoutMs: options.timeoutMs ?? this.timeoutMs, signal: options.signal, only }
     if (options.isUrgent !== true || this.#isClosed) this.admit()
+    this.#running++
     try {
       return await this.track(new Call(this.context, operation, settings))
     } finally {
+      this.#running--
       this.discovery?.consider()
     }
   }

@@ -121,6 +121,17 @@ describe('the reads of one turn', () => {
   })
 })
 
+test('a call counts against the limit until its caller is told, and no longer', async () => {
+  await using client = cluster.client({ inflightMax: 1 })
+  for (let call = 0; call < 5; call++) {
+    await client.put('k', String(call))
+    expect((await client.get('k'))!.text()).toBe(String(call))
+  }
+  const [first, second] = await Promise.allSettled([client.get('k'), client.get('k')])
+  expect(first.status).toBe('fulfilled')
+  expect(second).toMatchObject({ reason: { code: 'OVERLOADED', outcome: 'not-applied' } })
+})
+
 describe('the gate', () => {
   test('lets two in at once, one more after a while, and never more than its bound', () => {
     const clock = new VirtualClock()
