@@ -106,7 +106,7 @@ function checkLength(what: string, length: number, max: number): void {
   check(length <= max, `${what} of ${length} bytes; at most ${max} are allowed`)
 }
 
-function checkKey(key: KeyString): void {
+export function checkKey(key: KeyString): void {
   check(key.length > 0, 'a key of 0 bytes; at least 1 is needed')
   checkLength('a key', key.length, WIRE_LIMITS.keyBytesMax)
 }

@@ -133,7 +133,8 @@ export function decodeClientCommands(bytes: Uint8Array): ClientCommand[] {
   return commands as ClientCommand[]
 }
 
-function decodeCommand(reader: ByteReader): Command {
+/** The next command; whoever decodes commands of clients checks it. */
+export function decodeCommand(reader: ByteReader): Command {
   const op = reader.uint8()
   switch (op) {
     case keys.OP_PUT:

@@ -4,7 +4,7 @@ import { assert } from '../lib/assert.ts'
 import { DecodeError, varintLength } from '../lib/bytes.ts'
 import type { ByteReader, ByteWriter, KeyString } from '../lib/bytes.ts'
 import { NO_CONDITION } from './commands.ts'
-import type { Condition, Fence, KeyRange, LeaseId, LockKind, Once } from './commands.ts'
+import type { Condition, Fence, KeyEntry, KeyRange, LeaseId, LockKind, Once } from './commands.ts'
 
 // ------------------------------------------------------------------------------------------------------------ the flags
 
@@ -65,13 +65,38 @@ const ID_BYTES = 8
 const ID_PATTERN = /^[0-9a-f]{16}$/
 const NO_ID = '0000000000000000'
 
-/** 16 hex digits, most significant byte first. */
-export function encodeId(writer: ByteWriter, id: string): void {
-  assert(ID_PATTERN.test(id), `not 16 hexadecimal digits: ${id}`)
-  writer.bytes(Buffer.from(id, 'hex'))
+// The writes of a batch name one session, again and again: the last id is remembered in both spellings.
+let lastText = NO_ID
+const lastBytes = Buffer.alloc(ID_BYTES)
+let [lastLow, lastHigh] = [0, 0]
+
+function remember(text: string): void {
+  lastText = text
+  lastBytes.write(text, 'hex')
+  lastLow = lastBytes.readUInt32LE(0)
+  lastHigh = lastBytes.readUInt32LE(4)
 }
 
-export const decodeId = (reader: ByteReader): string => reader.bytes(ID_BYTES).toString('hex')
+/** 16 hex digits, most significant byte first. */
+export function encodeId(writer: ByteWriter, id: string): void {
+  if (id !== lastText) {
+    assert(ID_PATTERN.test(id), `not 16 hexadecimal digits: ${id}`)
+    remember(id)
+  }
+  writer.uint32(lastLow).uint32(lastHigh)
+}
+
+export function decodeId(reader: ByteReader): string {
+  const low = reader.uint32()
+  const high = reader.uint32()
+  if (low !== lastLow || high !== lastHigh) {
+    const bytes = Buffer.allocUnsafe(ID_BYTES)
+    bytes.writeUInt32LE(low, 0)
+    bytes.writeUInt32LE(high, 4)
+    remember(bytes.toString('hex'))
+  }
+  return lastText
+}
 
 /** Zero is no lease. */
 export const encodeMaybeLease = (writer: ByteWriter, lease: LeaseId): void =>
@@ -143,6 +168,24 @@ export function decodeContentType(reader: ByteReader): string {
   const length = reader.uint8()
   if (length === 0) throw new DecodeError(`an empty content type, which has no flag, at offset ${reader.offset - 1}`)
   return reader.latin1(length)
+}
+
+/** An entry without its key. Here a content type may be empty: there is no flag that says so. */
+export function encodeEntryFacts(writer: ByteWriter, entry: Omit<KeyEntry, 'key'>): void {
+  encodeBytes(writer, entry.value)
+  writer.uint8(entry.contentType.length).latin1(entry.contentType)
+  writer
+    .varint(natural(entry.createRevision, 'a revision'))
+    .varint(natural(entry.modRevision, 'a revision'))
+    .varint(natural(entry.version, 'a version'))
+  encodeMaybeLease(writer, entry.lease)
+}
+
+export function decodeEntryFacts(reader: ByteReader): Omit<KeyEntry, 'key'> {
+  const value = decodeBytes(reader)
+  const contentType = reader.latin1(reader.uint8())
+  const [createRevision, modRevision] = [reader.varint(), reader.varint()]
+  return { value, contentType, createRevision, modRevision, version: reader.varint(), lease: decodeMaybeLease(reader) }
 }
 
 /** The end is written as its length plus one, so that 0 can say that there is none. */

@@ -16,10 +16,12 @@ export const WIRE_LIMITS = {
   txnOperationsMax: 128,
   /** A transaction, one inside it, and so on down: each is a call deeper when it is applied. */
   txnDepthMax: 8,
-  /** Commands of one batch: each has an answer of its own in one response. */
+  /** Commands and reads of one batch: each has an answer of its own in one response. */
   batchCommandsMax: 1_000,
   /** Values that a batch may ask for where no session bounds its results: all of them wait in memory for the last answer. */
   batchValuesMax: 64,
+  /** Values that the reads of one batch are answered with, unless a single one is larger; the other reads are left out. Bytes. */
+  batchReadBytesMax: 2_097_152,
   /** Entries of one page of a listing, and of one read in a transaction. */
   pageEntriesMax: 1_000,
   pageEntriesDefault: 100,

@@ -1,7 +1,7 @@
 // The bytes of results (FORMAT.md): what a session remembers of a write, and what a batch is answered. Strict and canonical like
 // the commands' encoding.
 import { assert } from '../lib/assert.ts'
-import { ByteReader, ByteWriter, DecodeError } from '../lib/bytes.ts'
+import { ByteReader, ByteWriter, DecodeError, varintLength } from '../lib/bytes.ts'
 import type { CommandResult, KeyEntry, RangeResult, RefusalReason, TxnOperationResult } from './commands.ts'
 import * as f from './fields.ts'
 
@@ -65,13 +65,32 @@ export function encodeResult(result: CommandResult): Buffer {
   return writer.finish()
 }
 
+/** The same with its length before it, behind what the writer holds already. */
+export function appendResult(writer: ByteWriter, result: CommandResult): void {
+  // Most of them are puts that say no more than where: their length is known beforehand.
+  if (result.kind === 'put' && result.previous === undefined)
+    encode(writer.varint(2 + varintLength(result.revision)), result)
+  else f.encodeBytes(writer, encodeResult(result))
+}
+
 export function decodeResult(bytes: Uint8Array): CommandResult {
   const reader = new ByteReader(bytes)
-  const result = decode(reader, 0)
+  const result = decodeResultIn(reader, bytes.length)
   reader.end()
+  return result
+}
+
+/** The result that the next `length` bytes are. */
+export function decodeResultIn(reader: ByteReader, length: number): CommandResult {
+  const end = reader.offset + length
+  const result = decode(reader, 0)
+  if (reader.offset !== end) throw new DecodeError(bytesMismatch(end - reader.offset))
   if (result.kind === 'range') throw new DecodeError('a range is not the result of a command')
   return result
 }
+
+const bytesMismatch = (left: number): string =>
+  left > 0 ? `${left} bytes too many` : `cut short: ${-left} bytes of a result are missing`
 
 // ------------------------------------------------------------------------------------------------------------- encoding
 
@@ -185,13 +204,7 @@ function encodePrevious(writer: ByteWriter, previous: KeyEntry | undefined): voi
 
 function encodeEntry(writer: ByteWriter, entry: KeyEntry): void {
   f.encodeKey(writer, entry.key)
-  f.encodeBytes(writer, entry.value)
-  writer.uint8(entry.contentType.length).latin1(entry.contentType)
-  writer
-    .varint(f.natural(entry.createRevision, 'a revision'))
-    .varint(f.natural(entry.modRevision, 'a revision'))
-    .varint(f.natural(entry.version, 'a version'))
-  f.encodeMaybeLease(writer, entry.lease)
+  f.encodeEntryFacts(writer, entry)
 }
 
 // ------------------------------------------------------------------------------------------------------------- decoding
@@ -323,16 +336,5 @@ function decodeEntries(reader: ByteReader): KeyEntry[] {
 
 function decodeEntry(reader: ByteReader): KeyEntry {
   const key = f.decodeKey(reader)
-  const value = f.decodeBytes(reader)
-  const contentType = reader.latin1(reader.uint8())
-  const [createRevision, modRevision] = [reader.varint(), reader.varint()]
-  return {
-    key,
-    value,
-    contentType,
-    createRevision,
-    modRevision,
-    version: reader.varint(),
-    lease: f.decodeMaybeLease(reader),
-  }
+  return { key, ...f.decodeEntryFacts(reader) }
 }

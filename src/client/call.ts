@@ -23,6 +23,8 @@ export interface CallContext {
   readonly abortListeners: AbortListeners
   /** An answer named this revision. */
   readonly onRevision: (revision: number) => void
+  /** The highest that any answer named. */
+  readonly lastRevision: () => number
 }
 
 export interface CallSettings {
@@ -152,6 +154,8 @@ export class Call<T> {
       const path = this.#target(budgetMs)
       const signal = controller.signal
       const response = await transport.send({ endpoint: endpoint.url, method, path, headers, body, signal })
+      // Whoever is told by the answer may close the call: there is nothing left to break off.
+      this.#interrupt = undefined
       learn(this.#context, endpoint, response)
       const value = this.#operation.parse(response)
       endpoints.up(endpoint)

@@ -31,7 +31,7 @@ import {
   transferOperation,
   versionOperation,
 } from './operations.ts'
-import { ALLOWED, checkOptions, leaseIdOf } from './option-checks.ts'
+import { ALLOWED, checkOptions, leaseIdOf, NO_OPTIONS } from './option-checks.ts'
 import { DEFAULTS } from './options.ts'
 import type {
   AddOptions,
@@ -96,6 +96,7 @@ export class Client {
       onRevision: (revision: number) => {
         if (revision > this.#lastRevision) this.#lastRevision = revision
       },
+      lastRevision: () => this.#lastRevision,
     }
     const core = new ClientCore(context, prng.fork('ids'), {
       timeoutMs: options.timeoutMs ?? DEFAULTS.timeoutMs,
@@ -120,16 +121,18 @@ export class Client {
   // ------------------------------------------------------------------------------------------------------------ one key
 
   /** The entry, or undefined where there is none. */
-  async get(key: Key, options: GetOptions = {}): Promise<GetResult | undefined> {
+  async get(key: Key, options: GetOptions = NO_OPTIONS): Promise<GetResult | undefined> {
     checkOptions(options, ALLOWED.get)
-    return this.#core.run(getOperation(key, options), options)
+    // The past is read by a request of its own.
+    if (options.revision !== undefined) return this.#core.run(getOperation(key, options), options)
+    return this.#core.get(key, options)
   }
 
   /**
    * Writes a value: a string as UTF-8, or bytes. Do not change the bytes before the promise settles.
    * Rejects with PRECONDITION_FAILED when a condition does not hold.
    */
-  async put(key: Key, value: string | Uint8Array, options: PutOptions = {}): Promise<PutResult> {
+  async put(key: Key, value: string | Uint8Array, options: PutOptions = NO_OPTIONS): Promise<PutResult> {
     checkOptions(options, ALLOWED.put)
     return this.#put(key, value, options)
   }
@@ -150,7 +153,7 @@ export class Client {
   }
 
   /** Deletes a key. That it was not there is an answer, not an error. */
-  async delete(key: Key, options: DeleteOptions = {}): Promise<DeleteResult> {
+  async delete(key: Key, options: DeleteOptions = NO_OPTIONS): Promise<DeleteResult> {
     checkOptions(options, ALLOWED.delete)
     const core = this.#core
     if (core.sessions === undefined) return core.run(deleteOperation(key, options), options)
@@ -159,7 +162,7 @@ export class Client {
   }
 
   /** Adds to a decimal 64-bit counter, from 0 where there is no such key. Rejects with NOT_A_NUMBER on any other value. */
-  async add(key: Key, by: bigint | number = 1, options: AddOptions = {}): Promise<AddResult> {
+  async add(key: Key, by: bigint | number = 1, options: AddOptions = NO_OPTIONS): Promise<AddResult> {
     checkOptions(options, ALLOWED.add)
     const { timeoutMs, signal } = options
     return addResult(await this.#core.write(addCommand(key, by, options), { name: 'add', timeoutMs, signal }))

@@ -28,13 +28,17 @@ import type {
 export function putCommand(key: Key, value: string | Uint8Array, options: PutOptions): PutCommand {
   checkLifetime(options)
   const { contentType, prev = false, ttlMs, lease, fence } = options
-  return {
+  const plain: PutCommand = {
     op: 'put',
     key: keyString(key),
     value: valueBytes(value),
     contentType: storedContentType(contentType),
     condition: conditionOf(options),
     wantsPrevious: prev,
+  }
+  if (ttlMs === undefined && lease === undefined && fence === undefined) return plain
+  return {
+    ...plain,
     ...(ttlMs === undefined ? {} : { ttlMs }),
     ...(lease === undefined ? {} : { lease: leaseIdOf(lease)! }),
     ...fenceOf(fence),

@@ -1,15 +1,9 @@
 // What all parts of a client share: running calls and commands, counting them, and ending them. The client's face is client.ts.
-import { BATCH_MEDIA_TYPE, decodeBatchResponse, encodeBatchRequest } from '../api/batch-codec.ts'
-import type { BatchAnswer } from '../api/batch-codec.ts'
-import { checkClientCommand } from '../api/client-command.ts'
+import { encodeBatchRequest } from '../api/batch-codec.ts'
 import type { ClientCommand, CommandResult, RangeResult } from '../api/commands.ts'
-import { encodedCommandLength } from '../api/command-codec.ts'
-import { ERRORS } from '../api/errors.ts'
-import { WIRE_LIMITS } from '../api/limits.ts'
-import { DecodeError } from '../lib/bytes.ts'
 import type { Prng } from '../lib/prng.ts'
-import { expectStatus, FailedAnswer, header, unexpected } from './answers.ts'
-import type { Failure } from './answers.ts'
+import { FailedAnswer } from './answers.ts'
+import { BATCH_REQUEST, checkCommand, commandAnswers, failureOfAnswer } from './batch-request.ts'
 import { Call } from './call.ts'
 import type { CallContext } from './call.ts'
 import { ClientError, refusal } from './client-error.ts'
@@ -17,9 +11,11 @@ import type { Discovery } from './discovery.ts'
 import type { Endpoint } from './endpoints.ts'
 import { originOf } from './endpoint-address.ts'
 import type { Operation } from './operations.ts'
-import type { CallOptions } from './options.ts'
+import type { GetResult } from './entry.ts'
+import type { Key } from './key-path.ts'
+import type { CallOptions, GetOptions } from './options.ts'
 import { preconditionError, refusalError } from './refusals.ts'
-import type { TransportResponse } from './transport.ts'
+import { ReadGatherer } from './read-gatherer.ts'
 import type { SessionWriter } from './session-writer.ts'
 
 /** What a command that was not refused can have answered, replays unwrapped. */
@@ -49,8 +45,12 @@ export class ClientCore {
   readonly prng: Prng
   readonly timeoutMs: number
   readonly #inflightMax: number
+  /** All that a close must end, those among them that nobody asked for. */
   readonly #calls = new Set<Call<unknown>>()
+  /** Calls of the callers' that are no part of a batch. */
+  #running = 0
   readonly #companions = new Set<Closable>()
+  readonly #reads: ReadGatherer
   /** Set once, right after construction: they need the core themselves. */
   discovery: Discovery | undefined
   sessions: SessionWriter | undefined
@@ -61,13 +61,14 @@ export class ClientCore {
     this.prng = prng
     this.timeoutMs = settings.timeoutMs
     this.#inflightMax = settings.inflightMax
+    this.#reads = new ReadGatherer(this)
   }
 
   /** Throws unless one more call may begin. */
   admit(): void {
     if (this.#isClosed)
       throw new ClientError('CLOSED', 'the client is closed', { outcome: 'not-applied', retryable: false })
-    const inflight = this.#calls.size + (this.sessions?.pending ?? 0)
+    const inflight = this.#running + (this.sessions?.pending ?? 0) + this.#reads.pending
     if (inflight < this.#inflightMax) return
     const message = `${inflight} calls are in flight, which is this client's limit (inflightMax)`
     throw new ClientError('OVERLOADED', message, { outcome: 'not-applied', retryable: true })
@@ -81,9 +82,11 @@ export class ClientCore {
     const only = endpoint === undefined ? undefined : this.#endpoint(endpoint)
     const settings = { timeoutMs: options.timeoutMs ?? this.timeoutMs, signal: options.signal, only }
     if (options.isUrgent !== true || this.#isClosed) this.admit()
+    this.#running++
     try {
       return await this.track(new Call(this.context, operation, settings))
     } finally {
+      this.#running--
       this.discovery?.consider()
     }
   }
@@ -96,6 +99,11 @@ export class ClientCore {
     } finally {
       this.#calls.delete(call)
     }
+  }
+
+  /** Reads a key as it is now, together with what else is read in this turn. */
+  get(key: Key, options: GetOptions): Promise<GetResult | undefined> {
+    return this.#reads.read(key, options, this.context.lastRevision())
   }
 
   /** Has a command executed, once, and gives its result. A refusal is thrown. */
@@ -136,6 +144,7 @@ export class ClientCore {
     this.#isClosed = true
     for (const companion of this.#companions) companion.close()
     this.sessions?.end()
+    this.#reads.end()
     for (const call of this.#calls) call.close()
     await this.sessions?.leave()
     await this.context.transport.close()
@@ -159,20 +168,6 @@ export const wrongResult = (name: string, result: CommandResult | RangeResult): 
     retryable: false,
   })
 
-const BATCH_HEADERS = { 'content-type': BATCH_MEDIA_TYPE, accept: BATCH_MEDIA_TYPE } as const
-
-/** What all requests to the batch endpoint have in common. */
-export const BATCH_REQUEST = {
-  method: 'POST',
-  path: '/v1/batch',
-  query: [],
-  headers: BATCH_HEADERS,
-  takesTimeout: true,
-} as const
-
-/** Bytes of commands in one request, unless a single one is larger: as much as an entry of the log has. */
-export const BATCH_BYTES_MAX = 1_048_576
-
 /** One command in a request of its own. */
 function commandOperation(
   command: ClientCommand,
@@ -187,7 +182,7 @@ function commandOperation(
     kind: options.isRepeatable ? 'repeatable' : 'write',
     body,
     parse: (response) => {
-      const answer = batchAnswers(response, 1)[0]!
+      const answer = commandAnswers(response, 1)[0]!
       if (answer.kind === 'error') throw new FailedAnswer(failureOfAnswer(answer))
       options.attempts.count++
       return answer.result
@@ -195,45 +190,3 @@ function commandOperation(
     onFailure: () => void options.attempts.count++,
   }
 }
-
-/** Refuses early what a node would refuse. Gives how long the command is. */
-export function checkCommand(command: ClientCommand): number {
-  try {
-    checkClientCommand(command)
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    throw refusal('BAD_REQUEST', error.message)
-  }
-  const bytes = encodedCommandLength(command)
-  if (bytes > COMMAND_BYTES_MAX)
-    throw refusal('VALUE_TOO_LARGE', `the command has ${bytes} bytes; the limit is ${COMMAND_BYTES_MAX}`)
-  return bytes
-}
-
-/** What a request can carry, with room for what stands around a command. Only a transaction can be larger. */
-const COMMAND_BYTES_MAX = 2 * WIRE_LIMITS.valueBytesMax - 4_096
-
-/** The answers to a batch of that many commands. */
-export function batchAnswers(response: TransportResponse, count: number): BatchAnswer[] {
-  expectStatus(response, 200)
-  if (!header(response, 'content-type')?.startsWith(BATCH_MEDIA_TYPE)) throw unexpected(response, 'no batch of answers')
-  let answers: BatchAnswer[]
-  try {
-    answers = decodeBatchResponse(response.body)
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    throw unexpected(response, error.message)
-  }
-  if (answers.length !== count) throw unexpected(response, `${answers.length} answers to ${count} commands`)
-  return answers
-}
-
-export const failureOfAnswer = (answer: Extract<BatchAnswer, { kind: 'error' }>): Failure => ({
-  kind: answer.code,
-  code: answer.code,
-  outcome: answer.outcome,
-  retryable: ERRORS[answer.code].isRetryable,
-  message: answer.detail,
-  status: ERRORS[answer.code].status,
-  retryAfterMs: answer.retryAfterMs,
-})

@@ -4,12 +4,11 @@ import { parseDelete, parseGet, parsePut } from './answers.ts'
 import type { DeleteResult, Failure, PutResult } from './answers.ts'
 import { parseCluster, parseStatus, parseTransfer, parseVersion } from './admin-answers.ts'
 import type { VersionInfo } from './admin-answers.ts'
-import { refusal } from './client-error.ts'
 import { valueBytes } from './commands.ts'
 import type { GetResult } from './entry.ts'
 import { keyPath, nameTarget } from './key-path.ts'
 import type { Key } from './key-path.ts'
-import { checkConditions, checkLifetime, leaseIdOf } from './option-checks.ts'
+import { checkConditions, checkFreshness, checkLifetime, leaseIdOf } from './option-checks.ts'
 import type { DeleteOptions, FenceOption, GetOptions, PutOptions, ReadOptions } from './options.ts'
 import type { OperationKind } from './retry-policy.ts'
 import type { TransportRequest, TransportResponse } from './transport.ts'
@@ -51,9 +50,9 @@ export function getOperation(key: Key, options: GetOptions): Operation<GetResult
 }
 
 /** How fresh a read must be, as parameters. */
-export function freshness({ consistency, minRevision, maxStaleMs }: ReadOptions): string[] {
-  if (consistency === 'linearizable' && maxStaleMs !== undefined)
-    throw refusal('BAD_PARAMETER', 'maxStaleMs allows a stale read, and consistency asks for a linearizable one')
+export function freshness(options: ReadOptions): string[] {
+  checkFreshness(options)
+  const { consistency, minRevision, maxStaleMs } = options
   const query: string[] = []
   if (consistency === 'stale') query.push('consistency=stale')
   if (maxStaleMs !== undefined) query.push(`maxStale=${maxStaleMs}ms`)

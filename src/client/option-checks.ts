@@ -2,7 +2,7 @@
 // an unconditional write.
 import { WIRE_LIMITS } from '../api/limits.ts'
 import { refusal } from './client-error.ts'
-import type { Lifetime, WriteConditions } from './options.ts'
+import type { Lifetime, ReadOptions, WriteConditions } from './options.ts'
 
 const CALL = ['timeoutMs', 'signal'] as const
 const READ = [...CALL, 'consistency', 'maxStaleMs', 'minRevision'] as const
@@ -34,8 +34,12 @@ export const ALLOWED = {
   campaign: new Set<string>([...CALL, 'ttlMs', 'waitMs', 'owner']),
 } as const
 
+/** Most calls are made without options: there is nothing to be made or checked for them. */
+export const NO_OPTIONS = Object.freeze({})
+
 /** Every option has a name we know and a value of its kind. */
 export function checkOptions(options: object, allowed: ReadonlySet<string>): void {
+  if (options === NO_OPTIONS) return
   if (typeof options !== 'object' || options === null) throw refusal('BAD_PARAMETER', 'options are given as an object')
   for (const [name, value] of Object.entries(options) as [string, unknown][]) {
     if (!allowed.has(name))
@@ -127,6 +131,11 @@ function isFence(fence: unknown): boolean {
   if (typeof fence !== 'object' || fence === null) return false
   const { name, token } = fence as { name?: unknown; token?: unknown }
   return (typeof name === 'string' || name instanceof Uint8Array) && isWhole(token, 1, NUMBER_MAX)
+}
+
+export function checkFreshness({ consistency, maxStaleMs }: ReadOptions): void {
+  if (consistency === 'linearizable' && maxStaleMs !== undefined)
+    throw refusal('BAD_PARAMETER', 'maxStaleMs allows a stale read, and consistency asks for a linearizable one')
 }
 
 export function checkLifetime({ ttlMs, lease }: Lifetime): void {

@@ -1,12 +1,11 @@
-// One write that waits for its answer: its deadline, its number in a session, and what may have become of it so far.
-import type { ClientCommand, CommandResult, Once } from '../api/commands.ts'
+// One write that waits for its answer: its number in a session, and what may have become of it so far.
+import type { ClientCommand, CommandResult, PutCommand } from '../api/commands.ts'
 import type { Outcome } from '../api/errors.ts'
-import { deferred } from '../lib/deferred.ts'
 import type { Failure } from './answers.ts'
 import type { CallContext } from './call.ts'
-import { ClientError, isRetryableHere } from './client-error.ts'
-import type { WriteOptions } from './core.ts'
-import { decide } from './retry-policy.ts'
+import { ClientError } from './client-error.ts'
+import { PendingCall } from './pending-call.ts'
+import type { Gatherer, PendingOptions } from './pending-call.ts'
 import type { Session } from './session.ts'
 
 export interface Written {
@@ -14,57 +13,28 @@ export interface Written {
   readonly attempts: number
 }
 
-export interface PendingOptions extends WriteOptions {
+export class PendingWrite extends PendingCall<Written> {
   readonly bytes: number
-  readonly timeoutMs: number
-}
-
-const HINT_START = '; it may or may not'
-const UNKNOWN_HINT = `${HINT_START} have been applied, now or later: read before you repeat it`
-
-/** The request that carries it ends at the same deadline, and knows better why. Milliseconds. */
-const GRACE_MS = 10
-
-export class PendingWrite {
-  readonly name: string
-  readonly bytes: number
-  readonly deadlineMs: number
+  protected readonly kind = 'repeatable'
   readonly #command: ClientCommand
-  readonly #timeoutMs: number
-  readonly #signal: AbortSignal | undefined
-  readonly #result = deferred<Written>()
-  readonly #cleanUp: (() => void)[] = []
-  onSettled: () => void = () => {}
-  onAnswered: () => void = () => {}
-  isSettled = false
+  #gatherer: Gatherer<PendingWrite> | undefined
   #session: Session | undefined
   #sequence = 0
-  #attempts = 0
   /** An attempt is under way: whatever the caller is told now, it may still be applied. */
   #isAtRisk = false
   /** An earlier attempt may have been applied. */
   #isUnknown = false
-  #lastFailure: Failure | undefined
 
-  constructor(command: ClientCommand, options: PendingOptions, context: CallContext) {
-    const { name, bytes, timeoutMs, signal } = options
+  constructor(command: ClientCommand, options: PendingOptions & { readonly bytes: number }, context: CallContext) {
+    super(options, context)
     this.#command = command
-    this.name = name
-    this.bytes = bytes
-    this.#timeoutMs = timeoutMs
-    this.#signal = signal
-    this.deadlineMs = context.clock.now() + timeoutMs
-    if (signal?.aborted === true) {
-      this.#interrupted('ABORTED')
-      return
-    }
-    const timer = context.clock.after(timeoutMs + GRACE_MS, () => this.#late())
-    this.#cleanUp.push(() => timer.cancel())
-    if (signal !== undefined) this.#cleanUp.push(context.abortListeners.add(signal, () => this.#interrupted('ABORTED')))
+    this.bytes = options.bytes
+    this.listen(context)
   }
 
-  get promise(): Promise<Written> {
-    return this.#result.promise
+  /** From now on it waits with the others. */
+  join(gatherer: Gatherer<PendingWrite>): void {
+    this.#gatherer = gatherer
   }
 
   /** Gives it the session's next number. It keeps both for good. */
@@ -74,87 +44,47 @@ export class PendingWrite {
   }
 
   /** The command as the next attempt sends it. */
-  numbered(session: Session): ClientCommand {
-    this.#attempts++
+  numbered(session: string, acknowledgedBelow: number): ClientCommand {
+    this.attempted()
     this.#isAtRisk = true
-    const { id, acknowledgedBelow } = session
-    const once: Once = { kind: 'session', session: id, sequence: this.#sequence, acknowledgedBelow }
-    return { ...this.#command, once } as ClientCommand
+    const once = { kind: 'session', session, sequence: this.#sequence, acknowledgedBelow } as const
+    const command = this.#command
+    if (command.op !== 'put' || hasMore(command)) return { ...command, once } as ClientCommand
+    // The most frequent command, spelt out: a copy by spreading costs as much as encoding it.
+    const { key, value, contentType, condition, wantsPrevious } = command
+    return { op: 'put', key, value, contentType, condition, wantsPrevious, once }
   }
-
-  // ------------------------------------------------------------------------------------------------------------ attempts
 
   succeed(result: CommandResult): void {
-    this.#settle(() => this.#result.resolve({ result, attempts: this.#attempts }))
+    this.resolve({ result, attempts: this.attempts })
   }
 
-  /** The node answered this one with an error. Gives the failure back if it is worth another attempt. */
-  attemptFailed(failure: Failure): Failure | undefined {
-    this.attemptEnded(failure)
-    if (decide('repeatable', failure.kind, failure.outcome) !== 'fail') return failure
-    this.#reject(failure.code, `${this.name} failed: ${failure.message}`, failure)
-    return undefined
-  }
-
-  /** The attempt came to nothing. Told once for each attempt: what the answer said of this write counts before what the call says. */
-  attemptEnded(failure: Failure): void {
+  /** Told once for each attempt: what the answer said of this write counts before what the call says. */
+  override attemptEnded(failure: Failure): void {
     if (!this.#isAtRisk) return
     this.#isAtRisk = false
-    this.#lastFailure = failure
+    super.attemptEnded(failure)
     if (failure.outcome === 'unknown') this.#isUnknown = true
   }
 
-  /** There will be no further attempt. */
-  fail(error: ClientError): void {
-    const { code, retryable, status, details, cause } = error
-    // What the error says of the outcome is about all that went with this one.
-    const [message = ''] = error.message.split(HINT_START)
-    this.#attempts = Math.max(this.#attempts, error.attempts)
-    this.#reject(code, this.#session === undefined ? `${this.name} failed: ${message}` : message, {
-      retryable,
-      status,
-      details,
-      cause,
-    })
+  /** The session that it waited for could not be opened. */
+  failUnsent(error: ClientError): void {
+    const { code, outcome, retryable, status, details, attempts, cause } = error
+    const message = `${this.name} failed: ${error.message}`
+    this.fail(new ClientError(code, message, { outcome, retryable, status, details, attempts, cause }))
   }
 
-  close(): void {
-    this.#interrupted('CLOSED')
+  protected get outcome(): Outcome {
+    return this.#isUnknown || this.#isAtRisk ? 'unknown' : 'not-applied'
   }
 
-  #late(): void {
-    const last = this.#lastFailure
-    const why = last === undefined ? '' : `; before that: ${last.message}`
-    const message = `${this.name} failed: no answer within ${this.#timeoutMs} ms${why}`
-    this.#reject('TIMEOUT', message, { retryable: true, cause: last?.cause })
-  }
-
-  #interrupted(code: 'ABORTED' | 'CLOSED'): void {
-    const what = code === 'CLOSED' ? 'the client was closed' : 'the caller gave it up'
-    const cause: unknown = code === 'ABORTED' ? this.#signal?.reason : undefined
-    this.#reject(code, `${this.name} ended early: ${what}`, { retryable: isRetryableHere(code), cause })
-  }
-
-  #reject(
-    code: ClientError['code'],
-    message: string,
-    facts: Pick<Failure, 'retryable' | 'status' | 'details' | 'cause'>,
-  ): void {
-    const outcome: Outcome = this.#isUnknown || this.#isAtRisk ? 'unknown' : 'not-applied'
-    const text = outcome === 'unknown' ? `${message}${UNKNOWN_HINT}` : message
-    const { retryable, status, details, cause } = facts
-    const error = new ClientError(code, text, { outcome, retryable, status, details, attempts: this.#attempts, cause })
-    this.#settle(() => this.#result.reject(error))
-  }
-
-  #settle(tell: () => void): void {
-    if (this.isSettled) return
-    this.isSettled = true
-    for (const cleanUp of this.#cleanUp) cleanUp()
+  protected leave(): void {
     // From now on the session need not remember it. A copy that is still on its way is then refused, and never applied.
     this.#session?.resolve(this.#sequence)
-    tell()
-    this.onSettled()
-    this.onAnswered()
+    this.#gatherer?.settled(this)
   }
 }
+
+/** Beyond what every put has. */
+const hasMore = ({ ttlMs, lease, fence }: PutCommand): boolean =>
+  ttlMs !== undefined || lease !== undefined || fence !== undefined

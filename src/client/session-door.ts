@@ -6,7 +6,7 @@ import { ERRORS } from '../api/errors.ts'
 import { FailedAnswer, unexpected } from './answers.ts'
 import { Call } from './call.ts'
 import { ClientError } from './client-error.ts'
-import { BATCH_REQUEST, batchAnswers, failureOfAnswer } from './core.ts'
+import { BATCH_REQUEST, commandAnswers, failureOfAnswer } from './batch-request.ts'
 import type { ClientCore } from './core.ts'
 import { randomId } from './random-id.ts'
 import type { Operation } from './operations.ts'
@@ -82,7 +82,7 @@ export class SessionDoor {
       return { op: 'session-open', session: id, ttlMs: SESSION.ttlMs }
     }
     return sessionOperation('opening a session', command, (response) => {
-      const answer = batchAnswers(response, 1)[0]!
+      const answer = commandAnswers(response, 1)[0]!
       if (answer.kind === 'error') throw new FailedAnswer(failureOfAnswer(answer))
       if (answer.result.kind === 'refused') {
         const { code, message, outcome, retryable, details } = refusalError('a session', answer.result.reason, 1)

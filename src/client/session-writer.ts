@@ -5,32 +5,43 @@ import type { ClientCommand, CommandResult } from '../api/commands.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
 import { FailedAnswer } from './answers.ts'
 import type { Failure } from './answers.ts'
+import {
+  BATCH_BYTES_MAX,
+  BATCH_REQUEST,
+  carrierOf,
+  checkCommand,
+  commandAnswers,
+  failureOfAnswer,
+  worseOf,
+} from './batch-request.ts'
 import { Call } from './call.ts'
 import { ClientError } from './client-error.ts'
-import { BATCH_BYTES_MAX, BATCH_REQUEST, batchAnswers, checkCommand, failureOfAnswer } from './core.ts'
 import type { ClientCore, WriteOptions } from './core.ts'
+import { Deadlines } from './deadlines.ts'
+import { Gate } from './gate.ts'
 import type { Operation } from './operations.ts'
+import type { Gatherer } from './pending-call.ts'
 import { PendingWrite } from './pending-write.ts'
 import type { Written } from './pending-write.ts'
-import { decide } from './retry-policy.ts'
 import { SessionDoor } from './session-door.ts'
 import type { Session } from './session.ts'
 
-/** Requests in flight at once. While they are, further writes gather: larger batches just when there is much to do. */
 const REQUESTS_MAX = 8
 
-export class SessionWriter {
+export class SessionWriter implements Gatherer<PendingWrite> {
   readonly #core: ClientCore
   readonly #door: SessionDoor
   /** Not yet sent, in order. */
   readonly #queue = new Set<PendingWrite>()
-  readonly #all = new Set<PendingWrite>()
-  #requests = 0
+  readonly #all: Deadlines<PendingWrite>
+  readonly #gate: Gate
   #isPlanned = false
 
   constructor(core: ClientCore) {
     this.#core = core
     this.#door = new SessionDoor(core)
+    this.#all = new Deadlines(core.context.clock)
+    this.#gate = new Gate(core.context.clock, REQUESTS_MAX, () => this.#plan())
   }
 
   /** Writes whose callers wait. */
@@ -40,23 +51,30 @@ export class SessionWriter {
 
   write(command: ClientCommand, options: WriteOptions): Promise<Written> {
     const { context, timeoutMs } = this.#core
+    const { name, signal } = options
     const bytes = checkCommand(command)
-    const pending = new PendingWrite(command, { ...options, bytes, timeoutMs: options.timeoutMs ?? timeoutMs }, context)
+    const pending = new PendingWrite(
+      command,
+      { name, signal, bytes, timeoutMs: options.timeoutMs ?? timeoutMs },
+      context,
+    )
     if (pending.isSettled) return pending.promise
+    pending.join(this)
     this.#all.add(pending)
     this.#queue.add(pending)
-    pending.onSettled = () => {
-      this.#all.delete(pending)
-      this.#queue.delete(pending)
-      if (this.#all.size === 0) this.#door.giveUp()
-    }
     this.#plan()
     return pending.promise
   }
 
+  settled(pending: PendingWrite): void {
+    this.#all.delete(pending)
+    this.#queue.delete(pending)
+    if (this.#all.size === 0) this.#door.giveUp()
+  }
+
   /** The client is closing: no caller waits any longer. */
   end(): void {
-    for (const pending of this.#all) pending.close()
+    for (const pending of this.#all.all()) pending.interrupt('CLOSED')
   }
 
   /** Tells the store that the session can be forgotten. */
@@ -66,7 +84,7 @@ export class SessionWriter {
 
   /** Once for all writes of this turn. */
   #plan(): void {
-    if (this.#isPlanned) return
+    if (this.#isPlanned || this.#queue.size === 0) return
     this.#isPlanned = true
     queueMicrotask(() => {
       this.#isPlanned = false
@@ -81,7 +99,7 @@ export class SessionWriter {
       void this.#open()
       return
     }
-    while (this.#queue.size > 0 && this.#requests < REQUESTS_MAX && session.hasRoom) {
+    while (this.#queue.size > 0 && session.hasRoom && this.#gate.enter()) {
       void this.#sendBatch(session, this.#takeBatch(session))
     }
   }
@@ -90,11 +108,11 @@ export class SessionWriter {
     if (this.#door.isOpening) return
     const waiting = [...this.#queue]
     try {
-      await this.#door.open(Math.max(...waiting.map(({ deadlineMs }) => deadlineMs)))
+      await this.#door.open(Math.max(...waiting.map(({ callerDeadlineMs }) => callerDeadlineMs)))
     } catch (error) {
       if (!(error instanceof ClientError)) throw error
       // Whoever came later may have more time.
-      for (const pending of waiting) pending.fail(error)
+      for (const pending of waiting) pending.failUnsent(error)
     }
     this.#plan()
   }
@@ -115,21 +133,20 @@ export class SessionWriter {
 
   async #sendBatch(session: Session, batch: readonly PendingWrite[]): Promise<void> {
     const { context } = this.#core
-    const timeoutMs = Math.max(...batch.map(({ deadlineMs }) => deadlineMs)) - context.clock.now()
+    let deadlineMs = 0
+    for (const { callerDeadlineMs } of batch) deadlineMs = Math.max(deadlineMs, callerDeadlineMs)
+    const timeoutMs = deadlineMs - context.clock.now()
     const call = new Call(context, this.#operation(session, batch), { timeoutMs, signal: undefined })
-    // Their callers may all have been told before an answer comes.
-    let left = batch.length
-    for (const pending of batch) pending.onAnswered = () => --left === 0 && call.close()
-    this.#requests++
+    const carrier = carrierOf(batch.length, () => call.close())
+    for (const pending of batch) pending.carrier = carrier
     try {
       await this.#core.track(call)
     } catch (error) {
       if (!(error instanceof ClientError)) throw error
       for (const pending of batch) pending.fail(error)
     } finally {
-      this.#requests--
       this.#core.discovery?.consider()
-      this.#plan()
+      this.#gate.leave()
     }
   }
 
@@ -145,15 +162,16 @@ export class SessionWriter {
       get body() {
         sent = batch.filter(({ isSettled }) => !isSettled)
         sentAtMs = clock.now()
-        return encodeBatchRequest(sent.map((pending) => pending.numbered(session)))
+        const { id, acknowledgedBelow } = session
+        return encodeBatchRequest(sent.map((pending) => pending.numbered(id, acknowledgedBelow)))
       },
       parse: (response) => {
-        const answers = batchAnswers(response, sent.length)
+        const answers = commandAnswers(response, sent.length)
         session.used(sentAtMs)
         let failure: Failure | undefined
         for (const [at, answer] of answers.entries()) {
           if (answer.kind === 'result') this.#answered(session, sent[at]!, answer.result)
-          else failure = worseOf(failure, sent[at]!.attemptFailed(failureOfAnswer(answer)))
+          else failure = worseOf('repeatable', failure, sent[at]!.attemptFailed(failureOfAnswer(answer)))
         }
         if (failure !== undefined) throw new FailedAnswer(failure)
       },
@@ -167,10 +185,4 @@ export class SessionWriter {
     if (result.kind === 'refused' && result.reason === 'session-gone') this.#door.lost(session)
     pending.succeed(result)
   }
-}
-
-/** Of the failures inside an answer, the one that says best what to do next: to pause rather than to go on at once. */
-function worseOf(a: Failure | undefined, b: Failure | undefined): Failure | undefined {
-  if (a === undefined || b === undefined) return a ?? b
-  return decide('repeatable', a.kind, a.outcome) === 'later' ? a : b
 }

@@ -17,8 +17,10 @@ export const SESSION = {
 
 export class Session {
   readonly id: SessionId
-  /** A Set keeps the order in which it was filled, so its first member is the lowest. */
+  /** Given out, and not resolved yet. */
   readonly #unresolved = new Set<number>()
+  /** The lowest of them; the next number when there is none. */
+  #lowest = 1
   #next = 1
   #usableUntilMs: number
 
@@ -37,12 +39,11 @@ export class Session {
   }
 
   get hasRoom(): boolean {
-    return this.#next - this.acknowledgedBelow < SESSION.windowMax
+    return this.#next - this.#lowest < SESSION.windowMax
   }
 
   get acknowledgedBelow(): number {
-    for (const lowest of this.#unresolved) return lowest
-    return this.#next
+    return this.#lowest
   }
 
   take(): number {
@@ -54,5 +55,6 @@ export class Session {
   /** The caller was told: nobody will ask for this number again. */
   resolve(sequence: number): void {
     this.#unresolved.delete(sequence)
+    while (this.#lowest < this.#next && !this.#unresolved.has(this.#lowest)) this.#lowest++
   }
 }

@@ -143,11 +143,12 @@ export const txnOperation: Json = {
 }
 
 export const batchOperation: Json = {
-  summary: 'Many commands in one request, each with an answer of its own; the binary encoding of the TypeScript client',
+  summary:
+    'Many commands and reads in one request, each with an answer of its own; the binary encoding of the TypeScript client',
   parameters: [timeout],
   requestBody: { required: true, content: text(BATCH_MEDIA_TYPE) },
   responses: {
-    200: ok('One answer for each command', text(BATCH_MEDIA_TYPE)),
+    200: ok('One answer for each command or read', text(BATCH_MEDIA_TYPE)),
     ...problems(400, 403, ...BODY_PROBLEMS, 500, 503),
   },
 }

@@ -132,7 +132,11 @@ describe('a batch', () => {
     ['another version', Buffer.of(2), /format version 2/],
     ['no command', Buffer.of(BATCH_FORMAT_VERSION), /without a command/],
     ['a command cut short', encodeBatchRequest([put]).subarray(0, -1), /cut short/],
-    ['too many commands', encodeBatchRequest(Array.from({ length: 1001 }, () => put)), /a batch of 1001 commands/],
+    [
+      'too many commands',
+      encodeBatchRequest(Array.from({ length: 1001 }, () => put)),
+      /a batch of more than 1000 commands/,
+    ],
     [
       'an idempotency key, whose scope only the server may say',
       encodeBatchRequest([{ ...put, once: { kind: 'key', key: 'other/x', fingerprint: '00000000000000f1' } }]),

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, expectTypeOf, test } from 'vitest'
 import { Client, ClientError } from '../../src/client/index.ts'
 import type { DeleteResult, Entry, GetResult, PutResult } from '../../src/client/index.ts'
+import { BATCH_TYPE, foundEverywhere, readsOf } from '../support/batch-answers.ts'
 import { ok, ScriptedCluster } from '../support/scripted-node.ts'
 import type { Step } from '../support/scripted-node.ts'
 
@@ -23,17 +24,17 @@ const sent = (): string => {
   return `${method} ${url.replace(/timeout=\d+ms/, 'timeout')}`
 }
 
-/** A node's answer to a GET, with this value. */
+/** A node's answer to reads, with this value. */
 const answer =
   (value: Buffer): Step =>
-  (_request, response) => {
-    response.writeHead(200, { etag: '"1"', 'quorate-create-revision': '1', 'quorate-key-version': '1' }).end(value)
+  ({ body }, response) => {
+    response.writeHead(200, BATCH_TYPE).end(foundEverywhere(body, value, ''))
   }
 
 describe('get', () => {
   test('gives the value, its text and its counters', async () => {
     const entry = (await client.get('k'))!
-    expect(entry.value).toEqual(new TextEncoder().encode('hello'))
+    expect(Buffer.from('hello').equals(entry.value)).toBe(true)
     expect(entry.text()).toBe('hello')
     expect(entry).toMatchObject({
       key: 'k',
@@ -44,7 +45,7 @@ describe('get', () => {
       storeRevision: 42,
       stalenessMs: undefined,
     })
-    expect(sent()).toBe('GET /v1/kv/k?timeout')
+    expect(sent()).toBe('POST /v1/batch?timeout')
   })
 
   test('gives undefined for a key that is not there, and only for that', async () => {
@@ -52,18 +53,23 @@ describe('get', () => {
     cluster.script((_request, response) => {
       response.writeHead(404, { 'content-type': 'application/problem+json' }).end(JSON.stringify(missing))
     })
-    expect(await client.get('k')).toBeUndefined()
+    expect(await client.get('k', { revision: 3 })).toBeUndefined()
+    expect(sent()).toBe('GET /v1/kv/k?revision=3&timeout')
     cluster.script((_request, response) => {
       response
         .writeHead(404, { 'content-type': 'application/problem+json' })
         .end(JSON.stringify({ ...missing, code: 'NOT_FOUND' }))
     })
+    await expect(client.get('k', { revision: 3 })).rejects.toMatchObject({ code: 'NOT_FOUND' })
     await expect(client.get('k')).rejects.toMatchObject({ code: 'NOT_FOUND' })
   })
 
   test('passes its options on', async () => {
     await client.get('k', { consistency: 'stale', maxStaleMs: 1_500, minRevision: 9 })
-    expect(sent()).toBe('GET /v1/kv/k?consistency=stale&maxStale=1500ms&minRevision=9&timeout')
+    const asked = { op: 'read', key: 'k', consistency: 'stale', maxStaleMs: 1_500, minRevision: 9 }
+    expect(readsOf(cluster.requests.at(-1)!.body)).toEqual([asked])
+    await client.get('k', { revision: 3, consistency: 'stale', maxStaleMs: 1_500, minRevision: 9 }).catch(() => {})
+    expect(sent()).toBe('GET /v1/kv/k?consistency=stale&maxStale=1500ms&minRevision=9&revision=3&timeout')
   })
 
   test('text and json refuse what they cannot read', async () => {

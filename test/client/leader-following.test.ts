@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { Client } from '../../src/client/index.ts'
 import type { ClientOptions } from '../../src/client/index.ts'
 import { Prng } from '../../src/lib/prng.ts'
+import { readsOf } from '../support/batch-answers.ts'
 import { FakeTransport, healthyNode } from '../support/fake-transport.ts'
 import type { FakeEndpoint } from '../support/fake-transport.ts'
 import { VirtualClock } from '../support/virtual-clock.ts'
@@ -119,7 +120,7 @@ describe('reads', () => {
     await client.put('k', 'v')
     expect(client.lastRevision).toBe(42)
     await client.get('k', { minRevision: client.lastRevision, consistency: 'stale' })
-    expect(transport.requests.at(-1)?.path).toMatch(/^\/v1\/kv\/k\?consistency=stale&minRevision=42&timeout=\d+ms$/)
+    expect(readsOf(transport.requests.at(-1)?.body)).toMatchObject([{ consistency: 'stale', minRevision: 42 }])
   })
 })
 

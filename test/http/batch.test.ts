@@ -1,9 +1,11 @@
 // Batches over HTTP, compaction and the digest; and that every refusal of the state machine has a row in the error table.
 import { describe, expect, it } from 'vitest'
 import { decodeBatchResponse, encodeBatchRequest } from '../../src/api/batch-codec.ts'
+import type { BatchItem } from '../../src/api/batch-codec.ts'
 import type { ClientCommand } from '../../src/api/commands.ts'
 import { NO_CONDITION } from '../../src/api/commands.ts'
 import { ERRORS, QuorateError } from '../../src/api/errors.ts'
+import { WIRE_LIMITS } from '../../src/api/limits.ts'
 import { REFUSALS } from '../../src/http/refusals.ts'
 import { expectInjectedProblem, openBench } from './harness.ts'
 import type { Bench } from './harness.ts'
@@ -16,6 +18,15 @@ const put = (key: string): ClientCommand => ({
   contentType: '',
   condition: NO_CONDITION,
   wantsPrevious: false,
+})
+
+const LEASE = '00000000000000a1'
+const read = (key: string): BatchItem => ({
+  op: 'read',
+  key,
+  consistency: 'linearizable',
+  maxStaleMs: undefined,
+  minRevision: undefined,
 })
 
 const send = (bench: Bench, payload: Buffer, type = TYPE, query = '') =>
@@ -63,6 +74,51 @@ describe('a batch', () => {
     const session = '0000000000000001'
     const once = { kind: 'session', session, sequence: 1, acknowledgedBelow: 1 } as const
     expect((await send(bench, many({ ...taking, once }, 65))).statusCode).toBe(200)
+  })
+
+  it('reads keys in place, each as fresh as it asks, beside writes', async () => {
+    const bench = openBench()
+    bench.node.leaseInfos.push({ lease: LEASE, ttlMs: 30_000, remainingMs: 20_000, keys: ['a'] })
+    const leased = { ...(put('a') as ClientCommand & { op: 'put' }), lease: LEASE }
+    await send(bench, encodeBatchRequest([leased]))
+    const stale = { op: 'read', key: 'a', consistency: 'stale', maxStaleMs: 500, minRevision: 1 } as const
+    const answer = await send(
+      bench,
+      encodeBatchRequest([read('a'), put('b'), stale, read('gone')]),
+      TYPE,
+      '?timeout=2s',
+    )
+    expect(decodeBatchResponse(answer.rawPayload)).toMatchObject([
+      { kind: 'read', revision: 2, stalenessMs: undefined, entry: { version: 1, lease: LEASE }, ttlMs: 20_000 },
+      { kind: 'result', result: { kind: 'put', revision: 3 } },
+      { kind: 'read', entry: { modRevision: 2 } },
+      { kind: 'read', entry: undefined },
+    ])
+    const plain = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined, timeoutMs: 2_000 }
+    expect(bench.node.reads.map(({ options }) => options)).toEqual([
+      plain,
+      { consistency: 'stale', maxStaleMs: 500, minRevision: 1, timeoutMs: 2_000 },
+      plain,
+    ])
+    expect(bench.node.writes.map(({ command }) => command.op)).toEqual(['put', 'put'])
+  })
+
+  it('answers reads that fail with errors that changed nothing', async () => {
+    const bench = openBench()
+    bench.node.failure = new QuorateError('LEADERSHIP_LOST', 'Gone.')
+    const answer = await send(bench, encodeBatchRequest([read('a')]))
+    const [error] = decodeBatchResponse(answer.rawPayload)
+    expect(error).toMatchObject({ kind: 'error', code: 'LEADERSHIP_LOST', outcome: 'not-applied', detail: 'Gone.' })
+  })
+
+  it('leaves out the reads that there is no room for, but never all', async () => {
+    const bench = openBench()
+    const large = { ...(put('large') as ClientCommand & { op: 'put' }), value: Buffer.alloc(WIRE_LIMITS.valueBytesMax) }
+    for (const key of ['a', 'b', 'c']) await send(bench, encodeBatchRequest([{ ...large, key }]))
+    const reads = ['a', 'gone', 'b', 'c', 'gone', 'a'].map(read)
+    const answer = await send(bench, encodeBatchRequest(reads))
+    const kinds = decodeBatchResponse(answer.rawPayload).map(({ kind }) => kind)
+    expect(kinds).toEqual(['read', 'read', 'read', 'left-out', 'read', 'left-out'])
   })
 
   it('is refused whole when it is not one', async () => {

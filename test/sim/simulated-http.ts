@@ -1,11 +1,12 @@
 // HTTP between a client and the simulated nodes: requests and answers take their time, connections are refused or break half way.
 // In place of the edge's framework stands a short page that reads targets and makes answers with the edge's own rules.
 import { BATCH_MEDIA_TYPE, decodeBatchRequest, encodeBatchResponse } from '../../src/api/batch-codec.ts'
-import type { BatchAnswer } from '../../src/api/batch-codec.ts'
+import type { BatchItem } from '../../src/api/batch-codec.ts'
 import type { ClientCommand, CommandResult } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { TransportError } from '../../src/client/transport.ts'
 import type { Transport, TransportRequest, TransportResponse, TransportStream } from '../../src/client/transport.ts'
+import { answerBatch } from '../../src/http/batch-answers.ts'
 import { entityTag, writeCondition } from '../../src/http/conditions.ts'
 import { entryDocument } from '../../src/http/entry-json.ts'
 import { problem, problemOf } from '../../src/http/problems.ts'
@@ -104,6 +105,21 @@ export class SimulatedHttp implements Transport {
     })
   }
 
+  /** What a linearizable read finds is held against what was acknowledged before it began, and against the model. */
+  #observedRead(member: Member, host: Host, node: QuorateNode): QuorateNode['read'] {
+    const { observer } = this.#cluster
+    return (key, options, done) => {
+      const floor = observer.revisionMax
+      node.read(key, options, (outcome) => {
+        if (host.isAlive && options.consistency === 'linearizable' && !(outcome instanceof QuorateError)) {
+          observer.onRead(member.name, floor, outcome.revision)
+          observer.oracle.onRead(member.name, key, outcome.entry, outcome.revision)
+        }
+        done(outcome)
+      })
+    }
+  }
+
   #serve(member: Member, host: Host, request: TransportRequest, answer: (response: TransportResponse) => void): void {
     const { node } = member
     if (node === undefined) return
@@ -111,20 +127,19 @@ export class SimulatedHttp implements Transport {
     const reply = (response: TransportResponse): void => {
       if (host.isAlive) answer(response)
     }
+    const read = this.#observedRead(member, host, node)
+    if (path === '/v1/batch') {
+      const items = decodeBatchRequest(Buffer.from(request.body ?? new Uint8Array()))
+      for (const { op } of items) noteDeposed(this.#cluster, member, { kind: op === 'read' ? 'read' : 'write' })
+      return serveBatch(node, read, items, query, reply)
+    }
     noteDeposed(this.#cluster, member, { kind: request.method === 'GET' ? 'read' : 'write' })
-    if (path === '/v1/batch') return serveBatch(node, request, query, reply)
     if (path === '/v1/kv' || path.startsWith('/v1/locks/')) return serveAtEdge(this.#edge(node), host, request, reply)
     const key = path.replace('/v1/kv/', '')
     if (request.method === 'GET') {
       const options = { consistency: 'linearizable', maxStaleMs: undefined, minRevision: undefined } as const
       const timeout = timeoutMs(parseQuery(query, ['timeout']))
-      const { observer } = this.#cluster
-      const floor = observer.revisionMax
-      node.read(key, { ...options, timeoutMs: timeout }, (outcome) => {
-        if (host.isAlive && !(outcome instanceof QuorateError)) {
-          observer.onRead(member.name, floor, outcome.revision)
-          observer.oracle.onRead(member.name, key, outcome.entry, outcome.revision)
-        }
+      read(key, { ...options, timeoutMs: timeout }, (outcome) => {
         reply(readResponse(node, outcome))
       })
       return
@@ -157,34 +172,24 @@ function serveAtEdge(
   request.signal.addEventListener('abort', () => host.input(() => exchange.hangUp()))
 }
 
-/** Each command goes its own way to the log; they are answered together. */
+/** By the code that serves batches over HTTP. */
 function serveBatch(
   node: QuorateNode,
-  request: TransportRequest,
+  read: QuorateNode['read'],
+  items: readonly BatchItem[],
   query: string | undefined,
   reply: (response: TransportResponse) => void,
 ): void {
   const timeout = timeoutMs(parseQuery(query, ['timeout']))
-  const commands = decodeBatchRequest(Buffer.from(request.body ?? new Uint8Array()))
-  const answers: BatchAnswer[] = Array.from({ length: commands.length })
-  let waiting = commands.length
-  for (const [at, command] of commands.entries()) {
-    node.write(command, timeout, (outcome) => {
-      answers[at] = batchAnswer(outcome)
-      if (--waiting > 0) return
-      const revisions = answers.map((each) => (each.kind === 'result' ? each.result.revision : 0))
-      const revision = Math.max(node.vitals().revision, ...revisions)
-      reply(respond(node, 200, encodeBatchResponse(answers), revision, { 'content-type': BATCH_MEDIA_TYPE }))
-    })
+  const observed = {
+    read,
+    write: node.write.bind(node),
+    leaseTtlMs: node.leaseTtlMs.bind(node),
+    vitals: node.vitals.bind(node),
   }
-}
-
-function batchAnswer(outcome: CommandResult | QuorateError): BatchAnswer {
-  if (!(outcome instanceof QuorateError)) return { kind: 'result', result: outcome }
-  const { code, message: detail } = outcome
-  const { retryAfterMs } = problemOf(outcome, false)
-  const again = retryAfterMs === undefined ? {} : { retryAfterMs }
-  return { kind: 'error', code, outcome: outcome.outcome, detail, ...again }
+  answerBatch(observed, items, timeout, (answers, revision) => {
+    reply(respond(node, 200, encodeBatchResponse(answers), revision, { 'content-type': BATCH_MEDIA_TYPE }))
+  })
 }
 
 type Headers = Readonly<Record<string, string>>

@@ -1,6 +1,7 @@
 // A transport in memory: each endpoint is a function from request to answer. For what real sockets cannot show exactly.
 import { TransportError } from '../../src/client/index.ts'
 import type { Transport, TransportRequest, TransportResponse } from '../../src/client/index.ts'
+import { BATCH_TYPE, foundEverywhere } from './batch-answers.ts'
 
 export type FakeEndpoint = (request: TransportRequest) => TransportResponse | Promise<TransportResponse>
 
@@ -33,7 +34,7 @@ export const neverAnswers: FakeEndpoint = ({ signal }) =>
 
 /** A node that takes every put and whose keys all hold `hello`. */
 export function healthyNode(name: string, cluster: { leader: string | undefined; term: number }): FakeEndpoint {
-  return ({ method }) => {
+  return ({ method, path, body: asked }) => {
     const headers: Record<string, string> = {
       'quorate-node': name,
       'quorate-term': String(cluster.term),
@@ -43,6 +44,9 @@ export function healthyNode(name: string, cluster: { leader: string | undefined;
       etag: '"42"',
     }
     if (cluster.leader !== undefined) headers['quorate-leader'] = cluster.leader
+    if (path.startsWith('/v1/batch')) {
+      return { status: 200, headers: { ...headers, ...BATCH_TYPE }, body: foundEverywhere(asked) }
+    }
     const body = method === 'GET' ? Buffer.from('hello') : new Uint8Array(0)
     return { status: method === 'PUT' ? 201 : 200, headers, body }
   }

@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } fro
 import type { AddressInfo, Socket } from 'node:net'
 import { ERRORS } from '../../src/api/errors.ts'
 import type { ErrorCode } from '../../src/api/errors.ts'
+import { BATCH_TYPE, foundEverywhere } from './batch-answers.ts'
 
 export interface SeenRequest {
   readonly node: string
@@ -104,12 +105,16 @@ export async function refusedEndpoint(): Promise<string> {
 
 /** What a node answers when all is well. */
 export function ok(): Step {
-  return ({ method, url, node }, response) => {
+  return ({ method, url, node, body }, response) => {
     const path = url.split('?', 1)[0]!
     if (path === '/v1/status') return json(200, statusOf(node))({} as SeenRequest, response, response.socket!)
     if (path === '/v1/cluster') return json(200, CLUSTER)({} as SeenRequest, response, response.socket!)
     if (path === '/version') {
       return json(200, { version: '0.1.0', node: 'v20.0.0', api: 1 })({} as SeenRequest, response, response.socket!)
+    }
+    if (path === '/v1/batch') {
+      response.writeHead(200, BATCH_TYPE).end(foundEverywhere(body))
+      return
     }
     if (method === 'POST') return json(200, {})({} as SeenRequest, response, response.socket!)
     if (method === 'DELETE') {

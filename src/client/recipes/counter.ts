@@ -4,7 +4,6 @@ import { addCommand } from '../commands.ts'
 import type { ClientCore } from '../core.ts'
 import { keyString } from '../key-path.ts'
 import type { Key } from '../key-path.ts'
-import { getOperation } from '../operations.ts'
 import type { CallOptions } from '../options.ts'
 import { addResult } from '../results.ts'
 
@@ -26,7 +25,7 @@ export class Counter {
 
   /** 0 where there is no such key. */
   async value(options: CallOptions = {}): Promise<bigint> {
-    const entry = await this.#core.run(getOperation(this.key, {}), options)
+    const entry = await this.#core.get(this.key, options)
     const text = entry?.text() ?? '0'
     if (/^-?\d{1,19}$/.test(text)) return BigInt(text)
     throw new ClientError('NOT_A_NUMBER', 'the value of this key is no counter', {
