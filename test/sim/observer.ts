@@ -156,8 +156,11 @@ export class Observer {
     const lastKept = Math.min(first.index - 1, member.mirror.last.index)
     for (let index = lastKept + 1; index <= member.mirror.last.index; index++) {
       const applied = this.#applied[index - 1]
-      if (applied !== undefined && applied.term === member.mirror.termAt(index))
-        this.#violate(`${member.name} supersedes entry ${index} of term ${applied.term}, which is committed`)
+      if (applied === undefined || applied.term !== member.mirror.termAt(index)) continue
+      // A leader of the past may still reach one who has heard of no later one: then all the others that held it must go on holding it.
+      if (index <= member.appliedIndex)
+        this.#violate(`${member.name} supersedes entry ${index} of term ${applied.term}, which it has applied`)
+      else this.#checkQuorum({ index, term: applied.term }, `${member.name} supersedes what makes`, member)
     }
     return lastKept < member.mirror.last.index
   }
@@ -282,8 +285,11 @@ export class Observer {
     this.#committedMax = Math.max(this.#committedMax, commitIndex)
   }
 
-  #checkQuorum(id: EntryId, who: string): void {
-    const holders = this.#members.filter(({ mirror, lost }) => mirror.covers(id) || lost?.covers(id) === true)
+  /** A majority holds it on disk, whatever becomes of what `except` holds. */
+  #checkQuorum(id: EntryId, who: string, except?: Member): void {
+    const holders = this.#members.filter(
+      (member) => member !== except && (member.mirror.covers(id) || member.lost?.covers(id) === true),
+    )
     if (holders.length * 2 > this.#voters) return
     const names = holders.map(({ name }) => name).join(', ')
     this.#violate(
