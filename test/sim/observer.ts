@@ -141,14 +141,12 @@ export class Observer {
   onAppending(node: number, write: LogWrite): boolean {
     const member = this.#members[node]!
     member.pending = write
-    const { hardState } = member.mirror
+    const { term, votedFor } = member.mirror.hardState
     const next = write.hardState
-    if (next !== undefined) {
-      if (next.term < hardState.term)
-        this.#violate(`${member.name} goes back from term ${hardState.term} to ${next.term}`)
-      if (next.term === hardState.term && hardState.votedFor !== undefined && next.votedFor !== hardState.votedFor)
-        this.#violate(`${member.name} changes its vote in term ${next.term}`)
-    }
+    if (next !== undefined && next.term < term)
+      this.#violate(`${member.name} goes back from term ${term} to ${next.term}`)
+    if (next?.term === term && votedFor !== undefined && next.votedFor !== votedFor)
+      this.#violate(`${member.name} changes its vote in term ${term}`)
     const [first] = write.entries
     if (first === undefined) return false
     const prevTerm = member.mirror.termAt(first.index - 1) ?? write.snapshot?.term
@@ -157,10 +155,10 @@ export class Observer {
     for (let index = lastKept + 1; index <= member.mirror.last.index; index++) {
       const applied = this.#applied[index - 1]
       if (applied === undefined || applied.term !== member.mirror.termAt(index)) continue
-      // A leader of the past may still reach one who has heard of no later one: then all the others that held it must go on holding it.
-      if (index <= member.appliedIndex)
-        this.#violate(`${member.name} supersedes entry ${index} of term ${applied.term}, which it has applied`)
-      else this.#checkQuorum({ index, term: applied.term }, `${member.name} supersedes what makes`, member)
+      // A leader of the past may still reach who has heard of no later one: then the others must be enough to hold it.
+      if (index > member.appliedIndex)
+        this.#checkQuorum({ index, term: applied.term }, `without ${member.name}`, member)
+      else this.#violate(`${member.name} supersedes entry ${index} of term ${applied.term}, which it has applied`)
     }
     return lastKept < member.mirror.last.index
   }
@@ -287,9 +285,8 @@ export class Observer {
 
   /** A majority holds it on disk, whatever becomes of what `except` holds. */
   #checkQuorum(id: EntryId, who: string, except?: Member): void {
-    const holders = this.#members.filter(
-      (member) => member !== except && (member.mirror.covers(id) || member.lost?.covers(id) === true),
-    )
+    const others = this.#members.filter((member) => member !== except)
+    const holders = others.filter(({ mirror, lost }) => mirror.covers(id) || lost?.covers(id) === true)
     if (holders.length * 2 > this.#voters) return
     const names = holders.map(({ name }) => name).join(', ')
     this.#violate(

@@ -158,7 +158,8 @@ export class Load {
   #turn(): void {
     const nowMs = performance.now()
     const { rate, seconds, isPrecise } = this.#options
-    const dueCount = Math.floor(((Math.min(nowMs, this.#startMs + seconds * 1_000) - this.#startMs) * rate) / 1_000)
+    // The first is due at once, the last one interval before the end.
+    const dueCount = Math.min(Math.floor(((nowMs - this.#startMs) * rate) / 1_000) + 1, Math.round(seconds * rate))
     while (this.#issued < dueCount && this.#isRunning) {
       const dueMs = this.#startMs + (this.#issued++ * 1_000) / rate
       record(this.#lag, nowMs - dueMs)

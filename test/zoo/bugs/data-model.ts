@@ -11,7 +11,7 @@ export const DATA_MODEL_BUGS: readonly Bug[] = [
     patches: [
       src(
         'kv/once.ts',
-        "if (remembered !== undefined) return { kind: 'replayed', result: decodeResult(remembered) }",
+        "if (remembered !== undefined) return { kind: 'replayed', result: decodeResult(remembered.result) }",
         '',
       ),
       src(
@@ -29,8 +29,8 @@ export const DATA_MODEL_BUGS: readonly Bug[] = [
     patches: [
       src(
         'kv/side-tables.ts',
-        '      this.sessions.loadResult(parsed.session, parsed.sequence, Buffer.from(value))\n',
-        '      void parsed.sequence, value\n',
+        '      this.sessions.loadResult(parsed.session, parsed.sequence, { result: Buffer.from(value), share })\n',
+        '      void [parsed.sequence, value, share]\n',
       ),
     ],
     suites: ['test/kv/state-machine-model.test.ts', 'test/node/data-locks.test.ts'],
