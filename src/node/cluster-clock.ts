@@ -17,6 +17,15 @@ export class ClusterClock {
   }
 
   /**
+   * This node begins to lead: time goes on from what is applied, and from the stamps behind it as they are applied. What the node may have
+   * counted while it led before, cut off from all the others, was nobody's time: leases that were granted since must not pay for it.
+   */
+  begin(timeMs: number): void {
+    this.#timeMs = timeMs
+    this.pause()
+  }
+
+  /**
    * The leader counts, at each tick and before each stamp: adds the monotonic time since the last call, within bounds. (A stamp
    * that were as old as the last tick would let a lease granted in between end by that much too early.)
    */

@@ -7,7 +7,7 @@ import type { QuorateError } from '../api/errors.ts'
 import { ByteWriter } from '../lib/bytes.ts'
 import { Retention } from '../kv/index.ts'
 import type { Revision } from '../kv/types.ts'
-import type { ConfirmedRead, LogIndex, ReadId } from '../raft/index.ts'
+import type { ConfirmedRead, LogIndex, ReadId, Term } from '../raft/index.ts'
 import type { Applied } from './applier.ts'
 import { ClusterClock } from './cluster-clock.ts'
 import { Expiry } from './expiry.ts'
@@ -38,6 +38,8 @@ export class NodeServices {
   readonly #ports: NodePorts
   readonly #driver: NodeDriver
   readonly #clusterClock: ClusterClock
+  /** The term of our own that cluster time was last counted in. */
+  #countedTerm: Term = 0
   readonly #time: TimeEstimate
   readonly #expiry: Expiry
   readonly #retention: Retention
@@ -136,7 +138,7 @@ export class NodeServices {
 
   onTick(): void {
     if (!this.#driver.raft.isLeader) return
-    this.#clusterClock.advance(this.#ports.clock.now())
+    this.#countTime()
     this.#expiry.check()
   }
 
@@ -176,8 +178,15 @@ export class NodeServices {
    * that much too early.
    */
   #stampMs(): number {
-    if (this.#driver.raft.isLeader) this.#clusterClock.advance(this.#ports.clock.now())
+    if (this.#driver.raft.isLeader) this.#countTime()
     return this.#clusterClock.timeMs
+  }
+
+  #countTime(): void {
+    const { term } = this.#driver.raft
+    if (term !== this.#countedTerm) this.#clusterClock.begin(this.#ports.states.current.meta.clusterTimeMs)
+    this.#countedTerm = term
+    this.#clusterClock.advance(this.#ports.clock.now())
   }
 
   #proposeOwn(command: Command, answer: Parameters<Proposer['add']>[2]): void {

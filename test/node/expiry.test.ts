@@ -145,6 +145,22 @@ describe('a lease', () => {
     expect(lastedMs).toBeLessThanOrEqual(TTL_MS + CHANGE_MS)
   })
 
+  it('A7: a leader that was cut off does not go on from what it counted alone, when it leads again', async () => {
+    cluster = await MemoryCluster.started(3)
+    const old = cluster.leader!
+    await leased(old, 60_000)
+    const other = cluster.followers[0]!
+    cluster.isolate(old)
+    await cluster.until(() => ![old, undefined].includes(cluster.node(other).vitals().leaderName))
+    const sentAtMs = cluster.clock.now()
+    await cluster.must(other, put('short', { ttlMs: TTL_MS }))
+    cluster.rejoin(old)
+    await cluster.until(() => cluster.leader !== undefined)
+    await cluster.settled(cluster.node(cluster.leader!).transferLeadership(old))
+    await cluster.until(() => cluster.leader === old)
+    expect((await goneAtMs('short')) - sentAtMs).toBeGreaterThanOrEqual(TTL_MS)
+  })
+
   it('A8: a cluster that slept lets nothing expire that could not be kept alive meanwhile', async () => {
     cluster = await MemoryCluster.started(3)
     await leased(cluster.leader!)

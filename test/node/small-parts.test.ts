@@ -37,6 +37,16 @@ describe('cluster time', () => {
     clock.advance(9_010)
     expect(clock.timeMs).toBe(5_010)
   })
+
+  it('goes on from what is applied when the node begins to lead, whatever it counted before', () => {
+    const clock = new ClusterClock(300)
+    clock.advance(0)
+    clock.advance(250)
+    clock.begin(100)
+    clock.advance(10_000)
+    clock.advance(10_010)
+    expect(clock.timeMs).toBe(110)
+  })
 })
 
 describe('how long a lease lasts, for display', () => {

@@ -66,6 +66,18 @@ export const DATA_MODEL_BUGS: readonly Bug[] = [
     suites: ['test/node/expiry.test.ts'],
   },
   {
+    id: 'A7b',
+    what: 'a node that leads again goes on from what it had counted while it was cut off',
+    patches: [
+      src(
+        'node/services.ts',
+        'if (term !== this.#countedTerm) this.#clusterClock.begin(',
+        'if (term < 0) this.#clusterClock.begin(',
+      ),
+    ],
+    suites: ['test/node/expiry.test.ts'],
+  },
+  {
     id: 'A8',
     what: 'a lease ends though it was kept alive after the leader had found it due',
     isStarred: true,
