@@ -35,7 +35,7 @@ export function encodeCursor({ revision, rest }: Cursor, parameters: ListingPara
     .uint8(rest.to === undefined ? 0 : 1)
   for (const bound of [rest.from, rest.to ?? '']) writer.varint(bound.length).latin1(bound)
   const { hi, lo } = hashOf(parameters)
-  return writer.uint32(hi).uint32(lo).finish().toString('base64url')
+  return writer.int32(hi).int32(lo).finish().toString('base64url')
 }
 
 export function decodeCursor(text: string, parameters: ListingParameters): Cursor {
@@ -61,8 +61,8 @@ function read(bytes: Buffer): { cursor: Cursor; hi: number; lo: number } {
     const hasEnd = reader.uint8()
     const from = bound(reader)
     const to = bound(reader)
-    const hi = reader.uint32()
-    const lo = reader.uint32()
+    const hi = reader.int32()
+    const lo = reader.int32()
     reader.end()
     if (version !== VERSION || hasEnd > 1 || (hasEnd === 0) !== (to === '')) throw new DecodeError('not canonical')
     return { cursor: { revision, rest: { from, to: hasEnd === 1 ? to : undefined } }, hi, lo }

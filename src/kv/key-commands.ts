@@ -166,7 +166,7 @@ export class KeyCommands {
 /** A positive int64 that nobody chose: the same on all nodes, and hardly ever one that is taken. */
 export function privateLeaseId(index: number, ordinal: number): LeaseId {
   const { hi, lo } = new Hasher64().number(index).number(ordinal).finish()
-  return hashToHex({ hi: hi & 0x7fffffff, lo: (lo | 1) >>> 0 })
+  return hashToHex({ hi: hi & 0x7fffffff, lo: lo | 1 })
 }
 
 function parseDecimal(value: Uint8Array): bigint | undefined {

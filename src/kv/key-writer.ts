@@ -142,7 +142,8 @@ export class KeyWriter {
     const record: KeyRecord = {
       at,
       key: content.key,
-      value: content.value,
+      // A view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
+      value: content.value && Buffer.from(content.value),
       contentType: content.contentType,
       createRevision,
       version,

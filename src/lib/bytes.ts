@@ -55,6 +55,10 @@ export class ByteReader {
     return this.#bytes.readUInt32LE(this.#take(4))
   }
 
+  int32(): number {
+    return this.#bytes.readInt32LE(this.#take(4))
+  }
+
   /** An unsigned integer of 8 bytes that must be a safe one. */
   uint64(): number {
     const at = this.#take(8)
@@ -130,6 +134,19 @@ export class ByteWriter {
     return this
   }
 
+  int32(value: number): this {
+    const at = this.#grow(4)
+    this.#bytes.writeInt32LE(value, at)
+    return this
+  }
+
+  /** Most significant byte first: such numbers order as bytes. */
+  uint32BE(value: number): this {
+    const at = this.#grow(4)
+    this.#bytes.writeUInt32BE(value, at)
+    return this
+  }
+
   uint64(value: number): this {
     const at = this.#grow(8)
     this.#bytes.writeUInt32LE(value % 2 ** 32, at)
@@ -161,6 +178,11 @@ export class ByteWriter {
   /** What was written, as a view; the writer is used up and must not be written to again. */
   finish(): Buffer {
     return this.#bytes.subarray(0, this.#length)
+  }
+
+  /** A part of what was written, as a view. */
+  slice(from: number, to: number = this.#length): Buffer {
+    return this.#bytes.subarray(from, to)
   }
 
   /** Starts over in the same memory: views that `finish` gave out are overwritten. For callers that have copied them. */

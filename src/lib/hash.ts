@@ -1,7 +1,10 @@
 // A non-linear 64-bit hash as two 32-bit words, and sums of such hashes modulo 2^64: the arithmetic of the state digest.
 // Never a CRC: a CRC is linear, so swapping two values could leave the sum as it was. Not cryptographic.
 
-/** 64 bits: `hi` and `lo` are unsigned 32-bit integers. */
+/**
+ * 64 bits: `hi` and `lo` are 32 bits each, as signed integers. Those V8 keeps in the object itself; unsigned ones above 2^31 would
+ * each be an object on the heap, and a state holds a hash for every key in memory.
+ */
 export interface Hash64 {
   readonly hi: number
   readonly lo: number
@@ -10,20 +13,21 @@ export interface Hash64 {
 export const ZERO_HASH: Hash64 = { hi: 0, lo: 0 }
 
 export function addHash(a: Hash64, b: Hash64): Hash64 {
-  const lo = a.lo + b.lo
-  return { hi: (a.hi + b.hi + (lo > 0xffffffff ? 1 : 0)) >>> 0, lo: lo >>> 0 }
+  const carry = (a.lo >>> 0) + (b.lo >>> 0) > 0xffffffff ? 1 : 0
+  return { hi: (a.hi + b.hi + carry) | 0, lo: (a.lo + b.lo) | 0 }
 }
 
 export function subtractHash(a: Hash64, b: Hash64): Hash64 {
-  const lo = a.lo - b.lo
-  return { hi: (a.hi - b.hi - (lo < 0 ? 1 : 0)) >>> 0, lo: lo >>> 0 }
+  const borrow = a.lo >>> 0 < b.lo >>> 0 ? 1 : 0
+  return { hi: (a.hi - b.hi - borrow) | 0, lo: (a.lo - b.lo) | 0 }
 }
 
 export const equalHash = (a: Hash64, b: Hash64): boolean => a.hi === b.hi && a.lo === b.lo
 
 /** 16 hex digits. */
-export const hashToHex = (hash: Hash64): string =>
-  hash.hi.toString(16).padStart(8, '0') + hash.lo.toString(16).padStart(8, '0')
+export const hashToHex = (hash: Hash64): string => wordToHex(hash.hi) + wordToHex(hash.lo)
+
+const wordToHex = (word: number): string => (word >>> 0).toString(16).padStart(8, '0')
 
 /** Hashes bytes, numbers and strings fed in one after another. Lengths are mixed in, so fields cannot flow into each other. */
 export class Hasher64 {
@@ -72,7 +76,7 @@ export class Hasher64 {
   finish(): Hash64 {
     const a = scramble(this.#a ^ Math.imul(this.#b, 0x27d4eb2f))
     const b = scramble(this.#b ^ Math.imul(a, 0x165667b1))
-    return { hi: scramble(a + b) >>> 0, lo: b >>> 0 }
+    return { hi: scramble(a + b) | 0, lo: b | 0 }
   }
 
   /** Two lanes with different multipliers (the murmur3 128-bit construction), each feeding the other. */

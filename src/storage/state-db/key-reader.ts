@@ -7,7 +7,7 @@ import { checkRecord, damagedAt, decodeStored } from './decode-stored.ts'
 import { pointerKey, recordKey } from './keys.ts'
 import type { PointReader } from './point-reader.ts'
 import { decodePointer, decodeRecord } from './record-codec.ts'
-import { isWhole } from './slot.ts'
+import { isSameChange, isWhole } from './slot.ts'
 import type { Slot } from './slot.ts'
 import type { Table } from './table.ts'
 
@@ -29,16 +29,16 @@ export class KeyReader {
   }
 
   /** What memory knows of the last committed state of the key. */
-  known(key: KeyString): Slot | undefined {
-    return this.#options.table.find(key) ?? this.#options.cache.get(key)
+  known(key: KeyString, wantsRecord: boolean): Slot | undefined {
+    return this.#options.table.find(key) ?? this.#options.cache.get(key, wantsRecord)
   }
 
   /** At least the pointers, as of some time between call and answer. */
-  async slots(keys: readonly KeyString[]): Promise<readonly Slot[]> {
-    const slots = keys.map((key) => this.known(key))
+  async slots(keys: readonly KeyString[], wantsRecords = false): Promise<readonly Slot[]> {
+    const slots = keys.map((key) => this.known(key, wantsRecords))
     const missing = keys.filter((_key, index) => slots[index] === undefined)
     if (missing.length === 0) return slots as readonly Slot[]
-    const loaded = await this.#load(missing)
+    const loaded = await this.#load(missing, wantsRecords)
     let next = 0
     return slots.map((slot) => slot ?? loaded[next++]!)
   }
@@ -51,16 +51,18 @@ export class KeyReader {
   /** Pointers and latest records. */
   async whole(keys: readonly KeyString[]): Promise<readonly Slot[]> {
     if (keys.length === 0) return []
-    const slots = [...(await this.slots(keys))]
+    const slots = [...(await this.slots(keys, true))]
     for (;;) {
       const lacking = [...slots.keys()].filter((index) => !isWhole(slots[index]!))
       if (lacking.length === 0) return slots
       const names = lacking.map((index) => keys[index]!)
-      const records = await this.#records(lacking.map((index) => slots[index]!.pointer!))
+      const places = lacking.map((index) => recordKey(slots[index]!.pointer!.at))
+      const stored = await this.#options.points.getMany(places)
       for (const [nth, index] of lacking.entries()) {
-        const record = records[nth]
-        if (record === undefined) slots[index] = await this.#movedOn(names[nth]!, slots[index]!.pointer!)
-        else slots[index] = this.#attach(names[nth]!, slots[index]!.pointer!, record)
+        const found = stored[nth]
+        const pointer = slots[index]!.pointer!
+        if (found === undefined) slots[index] = await this.#movedOn(names[nth]!, pointer)
+        else slots[index] = this.#attach(names[nth]!, pointer, this.decodeRecord(places[nth]!, found), found)
       }
     }
   }
@@ -69,20 +71,19 @@ export class KeyReader {
     return decodeStored(this.#options.where, key, stored, decodeRecord)
   }
 
-  async #load(keys: readonly KeyString[]): Promise<readonly Slot[]> {
+  async #load(keys: readonly KeyString[], wantsRecords: boolean): Promise<readonly Slot[]> {
     const { points, table, cache, where } = this.#options
     const mark = table.mark()
     try {
       const engineKeys = keys.map(pointerKey)
       const stored = await points.getMany(engineKeys)
       return keys.map((key, index) => {
-        const newer = table.findSince(mark, key) ?? cache.get(key)
+        const newer = table.findSince(mark, key) ?? cache.get(key, wantsRecords)
         if (newer !== undefined) return newer
         const found = stored[index]
         const pointer = found === undefined ? undefined : decodeStored(where, engineKeys[index]!, found, decodePointer)
-        const slot: Slot = { pointer, record: undefined }
-        cache.set(key, slot)
-        return slot
+        cache.set(key, found)
+        return { pointer, record: undefined }
       })
     } finally {
       table.release(mark)
@@ -90,32 +91,18 @@ export class KeyReader {
     }
   }
 
-  async #records(pointers: readonly KeyPointer[]): Promise<readonly (KeyRecord | undefined)[]> {
-    const keys = pointers.map((pointer) => recordKey(pointer.at))
-    const stored = await this.#options.points.getMany(keys)
-    return keys.map((key, index) => {
-      const found = stored[index]
-      return found === undefined ? undefined : decodeStored(this.#options.where, key, found, decodeRecord)
-    })
-  }
-
-  #attach(key: KeyString, pointer: KeyPointer, record: KeyRecord): Slot {
+  #attach(key: KeyString, pointer: KeyPointer, record: KeyRecord, stored: Buffer): Slot {
     checkRecord(this.#options.where, key, pointer.at, record)
-    const slot: Slot = { pointer, record }
-    const { cache } = this.#options
-    const cached = cache.get(key)
-    if (cached?.pointer !== undefined && !isWhole(cached) && isSameChange(cached.pointer, pointer)) cache.set(key, slot)
-    return slot
+    this.#options.cache.attach(key, pointer.at, stored)
+    return { pointer, record }
   }
 
   /** The record is gone: history was removed in between, so the key must have a newer change (or none) by now. */
   async #movedOn(key: KeyString, pointer: KeyPointer): Promise<Slot> {
-    const [again] = await this.#load([key])
-    if (again?.pointer !== undefined && isSameChange(again.pointer, pointer)) {
+    const [again] = await this.#load([key], true)
+    if (again?.pointer !== undefined && isSameChange(again.pointer.at, pointer.at)) {
       throw damagedAt(this.#options.where, recordKey(pointer.at), 'the record of the latest change of a key is missing')
     }
     return again!
   }
 }
-
-const isSameChange = (a: KeyPointer, b: KeyPointer): boolean => a.at.revision === b.at.revision && a.at.sub === b.at.sub

@@ -9,7 +9,7 @@
 // a is reserved for users and roles.
 import type { KeyRange } from '../../api/commands.ts'
 import { DecodeError } from '../../lib/bytes.ts'
-import type { KeyString } from '../../lib/bytes.ts'
+import type { ByteWriter, KeyString } from '../../lib/bytes.ts'
 import type { RevisionId, RowKey } from '../../kv/types.ts'
 
 export const KEYSPACE = {
@@ -45,6 +45,9 @@ export const pointerRange = (range: KeyRange): { gte: Buffer; lt: Buffer } => ({
 
 export const pointerKey = (key: KeyString): Buffer => Buffer.from(`k${key}`, 'latin1')
 
+export const writePointerKey = (writer: ByteWriter, key: KeyString): ByteWriter =>
+  writer.uint8(KEYSPACE.pointers).latin1(key)
+
 export const userKeyOf = (pointerKey: Buffer): KeyString => pointerKey.toString('latin1', 1)
 
 const RECORD_KEY_BYTES = 13
@@ -57,6 +60,13 @@ export function recordKey(at: RevisionId): Buffer {
   key.writeUInt32BE(at.sub, 9)
   return key
 }
+
+export const writeRecordKey = (writer: ByteWriter, { revision, sub }: RevisionId): ByteWriter =>
+  writer
+    .uint8(KEYSPACE.records)
+    .uint32BE(Math.floor(revision / 2 ** 32))
+    .uint32BE(revision % 2 ** 32)
+    .uint32BE(sub)
 
 export function revisionOf(recordKey: Buffer): RevisionId {
   if (recordKey.length !== RECORD_KEY_BYTES) throw new DecodeError(`a record's key of ${recordKey.length} bytes`)

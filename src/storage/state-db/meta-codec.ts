@@ -39,10 +39,10 @@ function writeDigest(writer: ByteWriter, digest: Digest): void {
 const readDigest = (reader: ByteReader): Digest => ({ live: readHash(reader), history: readHash(reader) })
 
 function writeHash(writer: ByteWriter, hash: Hash64): void {
-  writer.uint32(hash.hi).uint32(hash.lo)
+  writer.int32(hash.hi).int32(hash.lo)
 }
 
-const readHash = (reader: ByteReader): Hash64 => ({ hi: reader.uint32(), lo: reader.uint32() })
+const readHash = (reader: ByteReader): Hash64 => ({ hi: reader.int32(), lo: reader.int32() })
 
 export function writeConfiguration(writer: ByteWriter, configuration: ClusterConfiguration): void {
   writeConfState(writer, configuration.confState)

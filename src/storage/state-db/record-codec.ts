@@ -1,36 +1,41 @@
 // The bytes of pointers (keyspace k) and records (keyspace r). FORMAT.md has them field by field. What the key says is not
 // repeated in the value: a pointer's user key, a record's revision and sub.
-import { ByteReader, DecodeError } from '../../lib/bytes.ts'
-import type { ByteWriter } from '../../lib/bytes.ts'
+import { type ByteReader, DecodeError } from '../../lib/bytes.ts'
+import type { ByteWriter, KeyString } from '../../lib/bytes.ts'
 import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
-import { beginValue, openValue, sealValue } from './stored-value.ts'
-import { revisionOf } from './keys.ts'
+import { openValue } from './stored-value.ts'
+import type { RowEncoder } from './stored-value.ts'
+import { revisionOf, writePointerKey, writeRecordKey } from './keys.ts'
 
 const POINTER_TOMBSTONE = 1
 
-export function encodePointer(writer: ByteWriter, key: Buffer, pointer: KeyPointer): Buffer {
-  beginValue(writer.reset())
+/** Encodes a row of keyspace k. */
+export function encodePointer(row: RowEncoder, key: KeyString, pointer: KeyPointer): void {
+  writePointerKey(row.begin(), key)
+  const writer = row
+    .beginValue()
     .uint8(pointer.isTombstone ? POINTER_TOMBSTONE : 0)
     .varint(pointer.at.revision)
     .varint(pointer.at.sub)
     .varint(pointer.createRevision)
     .varint(pointer.version)
     .varint(pointer.changes)
-    .uint32(pointer.digest.hi)
-    .uint32(pointer.digest.lo)
+    .int32(pointer.digest.hi)
+    .int32(pointer.digest.lo)
     .varint(pointer.skips.length)
   for (const skip of pointer.skips) writer.varint(skip.revision).varint(skip.sub)
-  return sealValue(writer, key)
+  row.seal()
 }
 
-export function decodePointer(key: Buffer, stored: Buffer): KeyPointer {
-  const reader = openValue(key, stored)
+export const decodePointer = (key: Buffer, stored: Buffer): KeyPointer => readPointer(openValue(key, stored))
+
+export function readPointer(reader: ByteReader): KeyPointer {
   const flags = flagsOf(reader, POINTER_TOMBSTONE)
   const at = revisionId(reader)
   const createRevision = reader.varint()
   const version = reader.varint()
   const changes = reader.varint()
-  const digest = { hi: reader.uint32(), lo: reader.uint32() }
+  const digest = { hi: reader.int32(), lo: reader.int32() }
   const count = reader.varint()
   if (count > reader.remaining) throw new DecodeError(`${count} skips in ${reader.remaining} bytes`)
   const skips: RevisionId[] = []
@@ -49,9 +54,12 @@ const RECORD_FLAG = {
 } as const
 const RECORD_FLAGS_KNOWN = 63
 
-export function encodeRecord(writer: ByteWriter, key: Buffer, record: KeyRecord): Buffer {
+/** Encodes a row of keyspace r. */
+export function encodeRecord(row: RowEncoder, record: KeyRecord): void {
   const { value, contentType, lease, predecessor, skip } = record
-  beginValue(writer.reset())
+  writeRecordKey(row.begin(), record.at)
+  const writer = row
+    .beginValue()
     .uint8(recordFlags(record))
     .varint(record.createRevision)
     .varint(record.version)
@@ -62,12 +70,15 @@ export function encodeRecord(writer: ByteWriter, key: Buffer, record: KeyRecord)
   if (contentType !== '') writeText(writer, contentType)
   if (lease !== '') writeText(writer, lease)
   if (value !== undefined) writer.bytes(value)
-  return sealValue(writer, key)
+  row.seal()
 }
 
 /** The record's value is a view of `stored`. */
-export function decodeRecord(key: Buffer, stored: Buffer): KeyRecord {
-  const reader = openValue(key, stored)
+export const decodeRecord = (key: Buffer, stored: Buffer): KeyRecord =>
+  readRecord(openValue(key, stored), revisionOf(key))
+
+/** The record's value is a view of what is read. */
+export function readRecord(reader: ByteReader, at: RevisionId): KeyRecord {
   const flags = flagsOf(reader, RECORD_FLAGS_KNOWN)
   const createRevision = reader.varint()
   const version = reader.varint()
@@ -80,7 +91,7 @@ export function decodeRecord(key: Buffer, stored: Buffer): KeyRecord {
   const lease = (flags & RECORD_FLAG.lease) === 0 ? '' : readText(reader)
   const value = (flags & RECORD_FLAG.value) === 0 ? undefined : reader.bytes(reader.remaining)
   reader.end()
-  return { at: revisionOf(key), key: userKey, value, contentType, createRevision, version, lease, predecessor, skip }
+  return { at, key: userKey, value, contentType, createRevision, version, lease, predecessor, skip }
 }
 
 function recordFlags(record: KeyRecord): number {

@@ -1,6 +1,6 @@
-// What memory knows of one key, and what holding it costs. The table and the cache are maps from keys to these.
+// What memory knows of one key, and what it costs to hold it in the table.
 import type { KeyString } from '../../lib/bytes.ts'
-import type { KeyPointer, KeyRecord } from '../../kv/types.ts'
+import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
 
 export interface Slot {
   /** Undefined: there is no such key. */
@@ -13,6 +13,8 @@ export const ABSENT: Slot = { pointer: undefined, record: undefined }
 
 /** Everything that could be asked of the key is in memory. */
 export const isWhole = (slot: Slot): boolean => slot.pointer === undefined || slot.record !== undefined
+
+export const isSameChange = (a: RevisionId, b: RevisionId): boolean => a.revision === b.revision && a.sub === b.sub
 
 // Measured with a heap of a million slots, rounded up.
 const SLOT_BYTES = 120

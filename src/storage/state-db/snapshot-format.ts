@@ -136,7 +136,7 @@ export function decodeHeader(payload: ByteReader): SnapshotHeader {
 export function encodeTrailer(trailer: SnapshotTrailer): Buffer {
   const { pointers, records, rows, metas, live } = trailer
   const writer = new ByteWriter().varint(pointers).varint(records).varint(rows).varint(metas)
-  return writer.uint32(live.hi).uint32(live.lo).finish()
+  return writer.int32(live.hi).int32(live.lo).finish()
 }
 
 export function decodeTrailer(payload: ByteReader): SnapshotTrailer {
@@ -145,7 +145,7 @@ export function decodeTrailer(payload: ByteReader): SnapshotTrailer {
     records: payload.varint(),
     rows: payload.varint(),
     metas: payload.varint(),
-    live: { hi: payload.uint32(), lo: payload.uint32() },
+    live: { hi: payload.int32(), lo: payload.int32() },
   }
   payload.end()
   return trailer

@@ -57,17 +57,15 @@ export class Staging implements EntryChanges {
   }
 
   put(change: Change): void {
-    const { pointer } = change
-    const { at, value } = change.record
+    const { pointer, record } = change
+    const { at } = record
     // Every put comes through here: messages are made only for claims that are broken.
     if (pointer.at.revision !== at.revision || pointer.at.sub !== at.sub)
       assert(false, `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`)
     const last = this.records.at(-1)?.at
     if (last !== undefined && !isBefore(last, at))
       assert(false, `change ${at.revision}/${at.sub} came after change ${last.revision}/${last.sub}`)
-    // The value is a view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
-    const record = value === undefined ? change.record : { ...change.record, value: Buffer.from(value) }
-    this.slots.set(record.key, { pointer, record })
+    this.slots.set(record.key, change)
     this.records.push(record)
   }
 
@@ -170,18 +168,23 @@ export class Staging implements EntryChanges {
     if (isWhole(latest) || pinned === undefined || !isWhole(pinned)) this.#pinned.set(key, latest)
   }
 
-  #inMemory(key: KeyString): Slot | undefined {
-    const { table, cache } = this.#options
-    return this.slots.get(key) ?? table.find(key) ?? this.#pinned.get(key) ?? cache.get(key)
+  #inMemory(key: KeyString, wantsRecord = false): Slot | undefined {
+    return this.#staged(key) ?? this.#options.keys.known(key, wantsRecord)
   }
 
   #wholeInMemory(key: KeyString): Slot | undefined {
-    const slot = this.#inMemory(key)
+    const staged = this.#staged(key)
+    const slot = staged !== undefined && isWhole(staged) ? staged : this.#options.keys.known(key, true)
     return slot !== undefined && isWhole(slot) ? slot : undefined
   }
 
+  /** What this entry left, or what was fetched for it: nothing newer can have been committed since. */
+  #staged(key: KeyString): Slot | undefined {
+    return this.slots.get(key) ?? this.#pinned.get(key)
+  }
+
   #fetched(key: KeyString): Slot {
-    const slot = this.#inMemory(key)
+    const slot = this.#staged(key)
     assert(slot !== undefined, 'apply asked for a key that was not fetched')
     return slot
   }

@@ -111,6 +111,7 @@ export class StateDb implements StateStore {
       gate,
       clock,
       table,
+      cache: this.#cache,
       batchBytes: limits.batchBytes,
       batchDelayMs: limits.batchDelayMs,
       tableBytesMax: limits.tableBytesMax,
@@ -141,7 +142,6 @@ export class StateDb implements StateStore {
       progress: stored.historyProgress,
       persistedRevision: () => this.#persistedMeta.revision,
       remove: (records, keys, progress) => {
-        for (const key of keys) this.#cache.set(key, { pointer: undefined, record: undefined })
         this.#table.remove(records, keys, progress)
         this.#writeBehind.changed()
       },
@@ -199,7 +199,6 @@ export class StateDb implements StateStore {
       `entry ${meta.index} at revision ${meta.revision} was committed after entry ${this.#meta.index} at revision ${this.#meta.revision}`,
     )
     this.#table.commit(this.#staging, meta)
-    for (const [key, slot] of this.#staging.slots) this.#cache.set(key, slot)
     this.#staging.clear()
     this.#meta = meta
     if (meta.index % CHECKPOINT_INTERVAL === 0) {
@@ -221,7 +220,7 @@ export class StateDb implements StateStore {
 
   get(key: KeyString): Found | Promise<Found> {
     if (this.#failure === undefined && this.#closing === undefined) {
-      const slot = this.#keys.known(key)
+      const slot = this.#keys.known(key, true)
       if (slot !== undefined && isWhole(slot)) return slot.record
     }
     return this.#run(async () => {

@@ -4,12 +4,44 @@
 //
 // The format byte: the low seven bits are the version, 1; the high bit is reserved for sealed (encrypted) values, whose key id
 // and nonce would follow it. Anything else is refused.
-import { ByteReader, DecodeError } from '../../lib/bytes.ts'
-import type { ByteWriter } from '../../lib/bytes.ts'
+import { ByteReader, ByteWriter, DecodeError } from '../../lib/bytes.ts'
 import { crc32 } from '../../lib/checksum.ts'
 
 export const VALUE_FORMAT = 1
-const ENVELOPE_BYTES = 5
+const CHECKSUM_BYTES = 4
+const ENVELOPE_BYTES = 1 + CHECKSUM_BYTES
+
+/**
+ * Writes rows, one after another, in the same memory: the key, then its value. Both are views, good until the next row.
+ */
+export class RowEncoder {
+  readonly #writer = new ByteWriter(4_096)
+  #keyLength = 0
+
+  /** Begins a row; the key's bytes follow. */
+  begin(): ByteWriter {
+    return this.#writer.reset()
+  }
+
+  /** The key is written; the payload follows. */
+  beginValue(): ByteWriter {
+    this.#keyLength = this.#writer.length
+    return this.#writer.uint8(VALUE_FORMAT)
+  }
+
+  /** The row is complete. */
+  seal(): void {
+    this.#writer.uint32(crc32(this.#writer.finish()))
+  }
+
+  get key(): Buffer {
+    return this.#writer.slice(0, this.#keyLength)
+  }
+
+  get value(): Buffer {
+    return this.#writer.slice(this.#keyLength)
+  }
+}
 
 /** Begins a value in a writer that was reset; the payload follows, then {@link sealValue}. */
 export const beginValue = (writer: ByteWriter): ByteWriter => writer.uint8(VALUE_FORMAT)
@@ -23,12 +55,16 @@ export function sealValue(writer: ByteWriter, key: Uint8Array): Buffer {
 /** A reader of the payload, once format and checksum hold. Throws {@link DecodeError} otherwise. */
 export function openValue(key: Uint8Array, stored: Buffer): ByteReader {
   if (stored.length < ENVELOPE_BYTES) throw new DecodeError(`a stored value of ${stored.length} bytes is cut short`)
-  const end = stored.length - 4
+  const end = stored.length - CHECKSUM_BYTES
   const expected = stored.readUInt32LE(end)
   const found = crc32(stored.subarray(0, end), crc32(key))
   if (found !== expected) {
     throw new DecodeError(`a stored value fails its checksum (${found.toString(16)}, not ${expected.toString(16)})`)
   }
   if (stored[0] !== VALUE_FORMAT) throw new DecodeError(`a stored value has the unknown format ${stored[0]}`)
-  return new ByteReader(stored, 1, end)
+  return payloadOf(stored, 0, stored.length)
 }
+
+/** The payload of a value that lies between two places and was checked before. */
+export const payloadOf = (bytes: Buffer, start: number, end: number): ByteReader =>
+  new ByteReader(bytes, start + 1, end - CHECKSUM_BYTES)

@@ -37,6 +37,11 @@ export class Generation {
     this.number = number
   }
 
+  /** Whether keys may be among the slots that lose their pointers. */
+  get hasRemovals(): boolean {
+    return this.removals.length > 0
+  }
+
   get isEmpty(): boolean {
     return this.meta === undefined && this.historyProgress === undefined
   }

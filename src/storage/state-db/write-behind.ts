@@ -6,25 +6,21 @@ import { ByteWriter } from '../../lib/bytes.ts'
 import { deferred } from '../../lib/deferred.ts'
 import type { Deferred } from '../../lib/deferred.ts'
 import type { Clock, Timer } from '../../node/ports.ts'
+import type { Cache } from './cache.ts'
 import type { CallGate } from './call-gate.ts'
-import type { Engine, EngineBatch } from './engine.ts'
-import { META_KEY, NODE_KEY, pointerKey, recordKey, rowKeyBytes } from './keys.ts'
-import { writeCheckpoints, writeMeta, writeRevisionId } from './meta-codec.ts'
-import { encodePointer, encodeRecord } from './record-codec.ts'
-import { encodeRow } from './rows.ts'
-import { beginValue, sealValue } from './stored-value.ts'
+import type { Engine } from './engine.ts'
+import { encodeGeneration } from './generation-encoder.ts'
 import type { Generation, Table } from './table.ts'
 import { addWitness } from './witness.ts'
 import type { Witnesses } from './witness.ts'
-
-/** Operations that go into the batch before others get their turn: about a millisecond. */
-const OPERATIONS_PER_TURN = 512
 
 export interface WriteBehindOptions {
   readonly engine: Engine
   readonly gate: CallGate
   readonly clock: Clock
   readonly table: Table
+  /** Learns what leaves the table. */
+  readonly cache: Cache
   readonly batchBytes: number
   readonly batchDelayMs: number
   readonly tableBytesMax: number
@@ -136,9 +132,9 @@ export class WriteBehind {
   }
 
   async #write(generation: Generation): Promise<void> {
-    const { engine, gate, clock } = this.#options
+    const { engine, gate, clock, cache } = this.#options
     const batch = engine.batch()
-    for (const _turn of encodeGeneration(generation, batch, this.#writer)) {
+    for (const _turn of encodeGeneration(generation, batch, cache)) {
       await new Promise<void>((resolve) => clock.soon(resolve))
     }
     const witnesses = addWitness(batch, this.#writer, this.#witnesses)
@@ -158,39 +154,4 @@ export class WriteBehind {
     this.checkRoom()
     this.#maybeStart()
   }
-}
-
-/** Puts the generation into the batch, yielding after each turn's worth. The encoded bytes are copied by the batch. */
-function* encodeGeneration(generation: Generation, batch: EngineBatch, writer: ByteWriter): Generator<void> {
-  let operations = 0
-  for (const record of generation.records) {
-    const key = recordKey(record.at)
-    batch.put(key, encodeRecord(writer, key, record))
-    if (++operations % OPERATIONS_PER_TURN === 0) yield
-  }
-  for (const [userKey, slot] of generation.slots) {
-    const key = pointerKey(userKey)
-    if (slot.pointer === undefined) batch.delete(key)
-    else batch.put(key, encodePointer(writer, key, slot.pointer))
-    if (++operations % OPERATIONS_PER_TURN === 0) yield
-  }
-  for (const [rowKey, value] of generation.rows) {
-    const key = rowKeyBytes(rowKey)
-    if (value === undefined) batch.delete(key)
-    else batch.put(key, encodeRow(writer, key, value))
-    if (++operations % OPERATIONS_PER_TURN === 0) yield
-  }
-  for (const at of generation.removals) {
-    batch.delete(recordKey(at))
-    if (++operations % OPERATIONS_PER_TURN === 0) yield
-  }
-  const { meta, checkpoints, historyProgress } = generation
-  const put = (key: Buffer, write: (into: ByteWriter) => void): void => {
-    beginValue(writer.reset())
-    write(writer)
-    batch.put(key, sealValue(writer, key))
-  }
-  if (checkpoints !== undefined) put(META_KEY.digests, (into) => writeCheckpoints(into, checkpoints))
-  if (historyProgress !== undefined) put(NODE_KEY.history, (into) => writeRevisionId(into, historyProgress))
-  if (meta !== undefined) put(META_KEY.applied, (into) => writeMeta(into, meta))
 }

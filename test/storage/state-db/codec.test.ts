@@ -6,12 +6,14 @@ import type { KeyPointer, KeyRecord } from '../../../src/kv/types.ts'
 import { pointerKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
 import { readConfiguration, readMeta, writeConfiguration, writeMeta } from '../../../src/storage/state-db/meta-codec.ts'
 import { decodePointer, decodeRecord, encodePointer, encodeRecord } from '../../../src/storage/state-db/record-codec.ts'
+import { RowEncoder } from '../../../src/storage/state-db/stored-value.ts'
 import { CONFIGURATION, INITIAL_META } from './support.ts'
 
 const count = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat())
 const sub = fc.nat({ max: 0xffffffff })
 const revisionId = fc.record({ revision: count, sub })
-const hash = fc.record({ hi: fc.nat({ max: 0xffffffff }), lo: fc.nat({ max: 0xffffffff }) })
+const word = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
+const hash = fc.record({ hi: word, lo: word })
 const key = fc.uint8Array({ minLength: 1, maxLength: 40 }).map((bytes) => Buffer.from(bytes).toString('latin1'))
 
 const pointer: fc.Arbitrary<KeyPointer> = fc.record({
@@ -39,19 +41,31 @@ const record: fc.Arbitrary<KeyRecord> = fc.record({
   skip: fc.option(revisionId, { nil: undefined }),
 })
 
-const writer = new ByteWriter()
+const row = new RowEncoder()
+
+function storedPointer(name: string, value: KeyPointer): Buffer {
+  encodePointer(row, name, value)
+  expect(row.key).toEqual(pointerKey(name))
+  return row.value
+}
+
+function storedRecord(value: KeyRecord): Buffer {
+  encodeRecord(row, value)
+  expect(row.key).toEqual(recordKey(value.at))
+  return row.value
+}
 
 describe('stored bytes', () => {
   it('give back every pointer and every record', () => {
     fc.assert(
       fc.property(key, pointer, (name, value) => {
-        const stored = encodePointer(writer, pointerKey(name), value)
+        const stored = storedPointer(name, value)
         expect(decodePointer(pointerKey(name), stored)).toEqual(value)
       }),
     )
     fc.assert(
       fc.property(record, (value) => {
-        const stored = encodeRecord(writer, recordKey(value.at), value)
+        const stored = storedRecord(value)
         expect(decodeRecord(recordKey(value.at), stored)).toEqual(value)
       }),
     )
@@ -61,7 +75,7 @@ describe('stored bytes', () => {
     fc.assert(
       fc.property(record, fc.nat(), fc.integer({ min: 1, max: 255 }), (value, at, change) => {
         const at13 = recordKey(value.at)
-        const stored = Buffer.from(encodeRecord(writer, at13, value))
+        const stored = Buffer.from(storedRecord(value))
         expect(() => decodeRecord(at13, stored.subarray(0, at % stored.length))).toThrow(DecodeError)
         const other = Buffer.from(at13)
         other[1 + (at % 12)]! ^= change
@@ -82,7 +96,7 @@ describe('stored bytes', () => {
       skips: [],
       digest: { hi: 1, lo: 2 },
     }
-    const stored = encodePointer(writer, pointerKey('a'), example)
+    const stored = storedPointer('a', example)
     expect(pointerKey('a').toString('hex')).toBe('6b61')
     expect(stored.subarray(0, -4).toString('hex')).toBe('01000200020101010000000200000000')
   })

@@ -2,7 +2,7 @@
 // engines, and a real clock. The state machine itself is another layer's and is not used here.
 import { promises as fs } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { present } from '../../../src/lib/assert.ts'
+import { assert, present } from '../../../src/lib/assert.ts'
 import { Hasher64, ZERO_HASH, addHash, subtractHash } from '../../../src/lib/hash.ts'
 import type { Hash64 } from '../../../src/lib/hash.ts'
 import { nextSkips } from '../../../src/kv/skip-list.ts'
@@ -76,6 +76,8 @@ export class Writer {
 
   /** The same where the keys are known to be in memory. */
   entryNow(writes: readonly Write[], compactRevision = this.#store.meta.compactRevision): KvMeta {
+    const pointers = writes.map(([key]) => key)
+    assert(this.#store.prefetch({ pointers, records: [], ranges: [] }) === undefined, 'a key is not in memory')
     let meta = { ...this.#store.meta, compactRevision }
     meta = { ...meta, index: meta.index + 1, term: Math.max(meta.term, 1) }
     for (const [key, value] of writes) meta = this.#change(meta, key, value)
