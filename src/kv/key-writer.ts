@@ -142,8 +142,7 @@ export class KeyWriter {
     const record: KeyRecord = {
       at,
       key: content.key,
-      // A view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
-      value: content.value && Buffer.from(content.value),
+      value: content.value,
       contentType: content.contentType,
       createRevision,
       version,

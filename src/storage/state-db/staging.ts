@@ -57,15 +57,17 @@ export class Staging implements EntryChanges {
   }
 
   put(change: Change): void {
-    const { pointer, record } = change
-    const { at } = record
+    const { pointer } = change
+    const { at, value } = change.record
     // Every put comes through here: messages are made only for claims that are broken.
     if (pointer.at.revision !== at.revision || pointer.at.sub !== at.sub)
       assert(false, `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`)
     const last = this.records.at(-1)?.at
     if (last !== undefined && !isBefore(last, at))
       assert(false, `change ${at.revision}/${at.sub} came after change ${last.revision}/${last.sub}`)
-    this.slots.set(record.key, change)
+    // The value is a view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
+    const record = value === undefined ? change.record : { ...change.record, value: Buffer.from(value) }
+    this.slots.set(record.key, { pointer, record })
     this.records.push(record)
   }
 
