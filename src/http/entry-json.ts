@@ -58,16 +58,46 @@ export const entryOrNull = (entry: KeyEntry | undefined): object | null =>
   entry === undefined ? null : entryDocument(entry)
 
 /** `isNow`: not of the past, so that its lease may be asked how long it lasts. */
-export function listedEntry(node: NodeFacade, entry: KeyEntry, keysOnly: boolean, isNow: boolean): object {
-  const ttlMs = isNow && entry.lease !== '' ? node.leaseTtlMs(entry.lease) : undefined
-  return entryDocument(entry, { keysOnly, ttlMs })
-}
+export const listedEntry = (node: NodeFacade, entry: KeyEntry, keysOnly: boolean, isNow: boolean): object =>
+  entryDocument(entry, { keysOnly, ttlMs: ttlOf(node, entry, isNow) })
+
+const ttlOf = (node: NodeFacade, { lease }: KeyEntry, isNow: boolean): number | undefined =>
+  isNow && lease !== '' ? node.leaseTtlMs(lease) : undefined
 
 /** An item of a listing as one line. */
 export function listedLine(node: NodeFacade, item: ListedItem, keysOnly: boolean, isNow: boolean): string {
-  const document =
-    item.kind === 'entry'
-      ? listedEntry(node, item.entry, keysOnly, isNow)
-      : namedBytes('prefix', keyToBytes(item.prefix))
-  return `${JSON.stringify(document)}\n`
+  if (item.kind === 'prefix') return `{${keyMember('prefix', item.prefix)}}\n`
+  return `${entryText(item.entry, { keysOnly, ttlMs: ttlOf(node, item.entry, isNow) })}\n`
 }
+
+// ------------------------------------------------------------------------------------------------------ the same, as text
+
+/** What JSON takes as it is, one byte a character. */
+const PLAIN = /^[ !#-[\]-~]*$/
+/** Past it a decoder that copies whole blocks wins against a look at each character. Bytes. */
+const PLAIN_BYTES_MAX = 1_024
+
+/** The text of the entry's document. For those who write very many: it takes a third of the time, and leaves no garbage. */
+export function entryText(entry: KeyEntry, { keysOnly = false, ttlMs }: EntryOptions = {}): string {
+  const { key, value, contentType, createRevision, modRevision, version, lease } = entry
+  const content = keysOnly ? '' : `,${bytesMember('value', value)}`
+  const type = contentType === '' ? '' : `,"contentType":${JSON.stringify(contentType)}`
+  const numbers = `,"createRevision":${createRevision},"modRevision":${modRevision},"version":${version}`
+  const owner = lease === '' ? '' : `,"lease":${JSON.stringify(lease)}`
+  const ttl = ttlMs === undefined ? '' : `,"ttlMs":${ttlMs}`
+  return `{${keyMember('key', key)}${content}${type}${numbers}${owner}${ttl}}`
+}
+
+const keyMember = (name: string, key: KeyString): string =>
+  PLAIN.test(key) ? `"${name}":"${key}"` : memberOf(namedBytes(name, keyToBytes(key)))
+
+function bytesMember(name: string, bytes: Uint8Array): string {
+  if (bytes.length <= PLAIN_BYTES_MAX) {
+    const text = asBuffer(bytes).toString('latin1')
+    if (PLAIN.test(text)) return `"${name}":"${text}"`
+  }
+  return memberOf(namedBytes(name, bytes))
+}
+
+/** Of an object with one member. */
+const memberOf = (object: object): string => JSON.stringify(object).slice(1, -1)

@@ -4,7 +4,7 @@ import { keyToBytes } from '../lib/bytes.ts'
 import type { KeyEntry } from '../api/commands.ts'
 import type { WatchEvent } from '../node/facade.ts'
 import { EVENT_STREAM, NDJSON } from './accept.ts'
-import { entryDocument, namedBytes } from './entry-json.ts'
+import { entryDocument, entryText, namedBytes } from './entry-json.ts'
 
 export type StreamType = typeof EVENT_STREAM | typeof NDJSON
 
@@ -67,11 +67,10 @@ export class EventText {
 const dataOf = ({ kind, entry, previous }: WatchEvent): string =>
   kind === 'put' ? putData(entry, previous) : deleteData(entry, previous)
 
-const prevOf = (previous: KeyEntry | undefined): object =>
-  previous === undefined ? {} : { prev: entryDocument(previous) }
-
-const putData = (entry: KeyEntry, previous: KeyEntry | undefined): string =>
-  JSON.stringify({ revision: entry.modRevision, ...entryDocument(entry), ...prevOf(previous) })
+const putData = (entry: KeyEntry, previous: KeyEntry | undefined): string => {
+  const prev = previous === undefined ? '' : `,"prev":${entryText(previous)}`
+  return `{"revision":${entry.modRevision},${entryText(entry).slice(1, -1)}${prev}}`
+}
 
 /** What is gone has no value, and no counters but the revision of its end. */
 const deleteData = (entry: KeyEntry, previous: KeyEntry | undefined): string =>
@@ -80,7 +79,7 @@ const deleteData = (entry: KeyEntry, previous: KeyEntry | undefined): string =>
     ...namedBytes('key', keyToBytes(entry.key)),
     modRevision: entry.modRevision,
     version: entry.version,
-    ...prevOf(previous),
+    ...(previous === undefined ? {} : { prev: entryDocument(previous) }),
   })
 
 /** One of each for a server, so that all its watchers share texts. */

@@ -4,13 +4,19 @@ import type { Compare, CompareOperator } from '../api/commands.ts'
 import { unreachable } from '../lib/assert.ts'
 import type { KeyString } from '../lib/bytes.ts'
 import type { KeyCommands } from './key-commands.ts'
+import { KEYS_PER_SLICE } from './slices.ts'
+import type { Steps } from './slices.ts'
 import type { KeyPointer, RangeRead } from './types.ts'
 
 /** `read` is the range as it was fetched; one key alone needs none. */
-export function compareHolds(compare: Compare, commands: KeyCommands, read: RangeRead | undefined): boolean {
+export function* compareHolds(compare: Compare, commands: KeyCommands, read: RangeRead | undefined): Steps<boolean> {
   const keys = commands.keysIn(compare.range, read)
   if (keys.length === 0) return holdsForMissing(compare)
-  return keys.every((key) => holdsFor(compare, commands, key))
+  for (const [nth, key] of keys.entries()) {
+    if (nth > 0 && nth % KEYS_PER_SLICE === 0) yield 'pause'
+    if (!holdsFor(compare, commands, key)) return false
+  }
+  return true
 }
 
 function holdsForMissing(compare: Compare): boolean {

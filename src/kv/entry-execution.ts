@@ -214,8 +214,7 @@ export class EntryExecution implements Execution {
     switch (command.op) {
       case 'txn': {
         const plan = new TxnPlan(command, this.#commands, this.#state)
-        do yield plan.next()
-        while (!plan.fetched())
+        yield* plan.steps()
         this.#begin()
         const result = yield* executeTxn(command, plan, this.#commands)
         return this.#takenBack(result, bytesMax) ?? (yield* this.#commit(result))

@@ -1,4 +1,4 @@
-// Commands that may change tens of thousands of keys are executed in slices, so that a node goes on hearing and answering its peers
+// Commands that may change tens of thousands of keys, or look at as many, are executed in slices, so that a node goes on hearing and answering its peers
 // meanwhile. What they change stays between them and the store until the entry ends: nobody sees half of it, and after a crash in
 // between the entry is applied again from its beginning.
 import type { Wanted } from './types.ts'

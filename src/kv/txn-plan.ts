@@ -9,6 +9,8 @@ import type { KeyString } from '../lib/bytes.ts'
 import { compareHolds } from './compare.ts'
 import type { KeyCommands } from './key-commands.ts'
 import { KV_LIMITS } from './limits.ts'
+import { KEYS_PER_SLICE } from './slices.ts'
+import type { Steps } from './slices.ts'
 import type { KvState, RangeRead, ReadSet } from './types.ts'
 
 /** Records fetched at once before anything is known of their size. */
@@ -70,10 +72,19 @@ export class TxnPlan {
     return this.#refusal
   }
 
+  /** All of it, in steps. */
+  *steps(): Steps<void> {
+    do {
+      const look = this.#looks[0]
+      yield this.#next(look)
+      this.#fetched(look)
+      yield* this.#choose()
+    } while (!this.#isOver())
+  }
+
   /** What is to be fetched next. */
-  next(): ReadSet {
+  #next(look: Look | undefined): ReadSet {
     const pointers = this.#pointers
-    const look = this.#looks[0]
     if (look !== undefined) {
       const { range } = look.reader
       const keysMax = Math.min(look.keysMax, this.#keysLeft + 1)
@@ -86,20 +97,26 @@ export class TxnPlan {
     return { pointers: pointers.length > 0 ? [...pointers, ...records] : records, records, ranges: [] }
   }
 
-  /** What `next` asked for has been fetched. Answers whether that was all. */
-  fetched(): boolean {
+  #fetched(look: Look | undefined): void {
     this.#pointers = []
-    const look = this.#looks.shift()
-    if (look === undefined) this.#countRecords()
-    else this.#countKeys(look)
+    if (look === undefined) return this.#countRecords()
+    this.#looks.shift()
+    this.#countKeys(look)
+  }
+
+  /** Goes on as far as that is possible with what was fetched. */
+  *#choose(): Steps<void> {
     while (this.#refusal === undefined && this.#looks.length === 0 && this.#phase !== 'ready') {
-      for (const seen of this.#seen) this.#chooseRecords(seen)
+      for (const seen of this.#seen) yield* this.#chooseRecords(seen)
       this.#seen = []
-      if (this.#records.length > 0) return false
-      if (this.#phase === 'compares') this.#chooseBranches()
+      if (this.#records.length > 0) return
+      if (this.#phase === 'compares') yield* this.#chooseBranches()
       else this.#phase = 'ready'
-      if (this.#pointers.length > 0) return false
+      if (this.#pointers.length > 0) return
     }
+  }
+
+  #isOver(): boolean {
     return this.#refusal !== undefined || this.#phase === 'ready'
   }
 
@@ -135,10 +152,10 @@ export class TxnPlan {
   // -------------------------------------------------------------------------------------------------------------- choosing
 
   /** Of the transactions of one depth; the next are those that are nested in what was chosen. */
-  #chooseBranches(): void {
+  *#chooseBranches(): Steps<void> {
     const nested: TxnCommand[] = []
     for (const txn of this.#undecided) {
-      const holds = txn.compares.every((compare) => compareHolds(compare, this.#commands, this.reads.get(compare)))
+      const holds = yield* this.#allHold(txn.compares)
       this.#succeeded.set(txn, holds)
       for (const operation of this.chosen(txn).operations) if (operation.op === 'txn') nested.push(operation)
     }
@@ -149,13 +166,21 @@ export class TxnPlan {
     this.#lookForBranch(this.#command, [])
   }
 
+  *#allHold(compares: readonly Compare[]): Steps<boolean> {
+    for (const compare of compares) {
+      if (!(yield* compareHolds(compare, this.#commands, this.reads.get(compare)))) return false
+    }
+    return true
+  }
+
   /** The records of a range that will be read: without those deleted before. */
-  #chooseRecords({ reader, recordsWanted, gone }: Look): void {
+  *#chooseRecords({ reader, recordsWanted, gone }: Look): Steps<void> {
     const read = this.reads.get(reader)
     if (recordsWanted === 0 || read === undefined) return
     let wanted = recordsWanted
-    for (const key of this.#state.keysOf(read)) {
+    for (const [nth, key] of this.#state.keysOf(read).entries()) {
       if (wanted === 0) return
+      if (nth > 0 && nth % KEYS_PER_SLICE === 0) yield 'pause'
       if (gone.some((range) => isInRange(range, key))) continue
       this.#wantRecord(key)
       wanted -= 1

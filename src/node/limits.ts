@@ -27,9 +27,15 @@ export const LIMITS = {
   openListingsMax: 1_000,
   /** Keys and values of one page of a listing; at least one entry comes, however large. */
   pageBytesMax: 4 * MiB,
-  /** Items of one page of a stream or of a watch's initial entries, and their bytes. */
-  streamPageItemsMax: 1_000,
-  streamPageBytesMax: 1 * MiB,
+  /**
+   * Items of one page of a stream, and their bytes. To encode and send one is a part of a turn of the event loop, for which all
+   * other requests wait: a few hundred microseconds. The state looks at 128 keys a turn, some of which it has to spare.
+   */
+  streamPageItemsMax: 112,
+  streamPageBytesMax: 256 * KiB,
+  /** The same of a watch's initial entries: larger, because a reader that is busy has the state pinned anew for each page. */
+  watchInitialItemsMax: 1_000,
+  watchInitialBytesMax: 1 * MiB,
 
   /** Watches; past it OVERLOADED. */
   watchersMax: 10_000,

@@ -156,7 +156,7 @@ class Stream implements EntryStream {
     this.stalenessMs = freshness.stalenessMs
     this.listedRevision = state.revision
     this.#state = state
-    this.#pages = new Pages(state, request)
+    this.#pages = new Pages(state, request, STREAM_PAGE)
     this.#onClosed = onClosed
   }
 
@@ -175,23 +175,31 @@ class Stream implements EntryStream {
 
 type Shape = Pick<ListRequest, 'range' | 'reverse' | 'separator'>
 
+interface Bounds {
+  readonly itemsMax: number
+  readonly bytesMax: number
+}
+
+const STREAM_PAGE: Bounds = { itemsMax: LIMITS.streamPageItemsMax, bytesMax: LIMITS.streamPageBytesMax }
+
 /** Pages of bounded size through a range, none of them empty. */
 export class Pages {
   readonly #state: PinnedState
   readonly #shape: Shape
+  readonly #bounds: Bounds
   #rest: KeyRange | undefined
 
-  constructor(state: PinnedState, shape: Shape) {
+  constructor(state: PinnedState, shape: Shape, bounds: Bounds) {
     this.#state = state
     this.#shape = shape
+    this.#bounds = bounds
     this.#rest = shape.range
   }
 
   async next(): Promise<readonly ListItem[] | undefined> {
-    const bounds = { itemsMax: LIMITS.streamPageItemsMax, bytesMax: LIMITS.streamPageBytesMax }
     while (this.#rest !== undefined) {
       const range = this.#rest
-      const page = await this.#state.use((view) => pageOf(view, this.#shape, range, this.#state.revision, bounds))
+      const page = await this.#state.use((view) => pageOf(view, this.#shape, range, this.#state.revision, this.#bounds))
       this.#rest = page.rest
       if (page.items.length > 0) return page.items
     }
@@ -204,7 +212,7 @@ function pageOf(
   { reverse, separator }: Shape,
   range: KeyRange,
   revision: Revision,
-  bounds: { itemsMax: number; bytesMax: number },
+  bounds: Bounds,
 ): Promise<ListPage> {
   if (isEmptyRange(range)) return Promise.resolve({ items: [], rest: undefined })
   return view.list({ range, revision, reverse, separator, ...bounds })

@@ -32,6 +32,8 @@ export interface WatchSource extends PinPort {
   onEnded(watcher: Watcher): void
 }
 
+const INITIAL_PAGE = { itemsMax: LIMITS.watchInitialItemsMax, bytesMax: LIMITS.watchInitialBytesMax }
+
 /**
  * `starting`: waits for its read index. `listing`: delivers the initial entries. `catching-up`: delivers what is behind.
  * `live`: gets what is applied, at once. `paused`: its reader is busy.
@@ -164,7 +166,8 @@ export class Watcher implements WatchHandle, GroupMember {
     try {
       state = new PinnedState(this.#source, undefined)
       this.#position = state.revision
-      const pages = new Pages(state, { range: this.#request.range, reverse: false, separator: undefined })
+      const shape = { range: this.#request.range, reverse: false, separator: undefined }
+      const pages = new Pages(state, shape, INITIAL_PAGE)
       while (await this.#source.slots.run(() => this.#sendPage(pages))) await this.#whilePaused(state)
     } catch (error) {
       this.#failWith(error)

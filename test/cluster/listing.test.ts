@@ -15,7 +15,7 @@ const VALUE = 'v'.repeat(32)
 const GROWTH_MAX_MIB = scaled(100, 50)
 const SLOWER_MAX = 3
 /** Below this a ratio of latencies says more of the machine than of the node. */
-const LATENCY_FLOOR_MS = 2
+const LATENCY_FLOOR_MS = 1
 const SAMPLES = 500
 
 let cluster: RealCluster

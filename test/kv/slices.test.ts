@@ -1,7 +1,7 @@
 // Commands on tens of thousands of keys: one revision, in slices between which others get their turn, and seen by nobody before
 // the last one. Whatever the slices, the result is that of the same commands one after another.
 import { describe, expect, test } from 'vitest'
-import type { Command, SessionId } from '../../src/api/commands.ts'
+import type { Command, Compare, SessionId } from '../../src/api/commands.ts'
 import { KEYS_PER_SLICE } from '../../src/kv/slices.ts'
 import { put, Replica } from './replica.ts'
 
@@ -12,6 +12,8 @@ const grant: Command = { op: 'lease-grant', lease: LEASE, ttlMs: 1_000 }
 const revoke: Command = { op: 'lease-revoke', lease: LEASE }
 const everything = { from: '', to: undefined }
 const name = (at: number): string => `k${String((at * 7) % KEYS).padStart(6, '0')}`
+
+const txn = (compares: readonly Compare[]): Command => ({ op: 'txn', compares, success: [], failure: [] })
 
 /** A replica with that many keys, all of one lease. */
 function filled(): Replica {
@@ -48,6 +50,19 @@ describe('a command on many keys', () => {
     expect(subs).toEqual([...subs.keys()])
     expect(keys).toEqual([...keys].sort())
     expect(replica.meta.liveKeys).toBe(0)
+  })
+
+  test.each<[string, Compare]>([
+    ['versions', { range: everything, target: 'version', operator: '=', operand: 1 }],
+    ['values', { range: everything, target: 'value', operator: '=', operand: Buffer.from('v') }],
+    ['leases', { range: everything, target: 'lease', operator: '=', operand: LEASE }],
+  ])('gives others a turn while it compares %s, and comes to the same', (_what, compare) => {
+    const replica = filled()
+    let pauses = 0
+    replica.onPause = () => pauses++
+    expect(replica.do(txn([compare]))).toMatchObject({ succeeded: true })
+    expect(pauses).toBeGreaterThanOrEqual(3)
+    expect(replica.do(txn([compare, { ...compare, operator: '!=' }]))).toMatchObject({ succeeded: false })
   })
 
   test('that ends a lease fetches a slice at a time, and the lease is whole until it is gone', () => {

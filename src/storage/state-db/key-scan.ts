@@ -11,9 +11,8 @@ import type { Overlay } from './overlay.ts'
 import { decodePointer } from './record-codec.ts'
 import type { Slot } from './slot.ts'
 
-/** Rows of one call of the engine: few at first, for those who want few. A full one costs about two milliseconds to decode. */
-const ROWS_FIRST = 64
-const ROWS_MAX = 512
+/** Rows of one call of the engine, if as many are wanted: to take over and to decode them costs most of a millisecond. */
+const ROWS_MAX = 256
 /** After a leap the next group may have to be leapt over as well. */
 const ROWS_AFTER_LEAP = 32
 
@@ -53,14 +52,14 @@ export class KeyScan {
 
   /** The next keys, at most `keysMax`; none at the end only. Always lets others have their turn. */
   async next(keysMax: number): Promise<readonly ScannedKey[]> {
-    if (this.#disk.isDry) await this.#disk.fetch()
+    if (this.#disk.isDry) await this.#disk.fetch(keysMax)
     else await this.#source.pause()
     const found: ScannedKey[] = []
     while (found.length < keysMax) {
       // Without the disk's next key it cannot be told which one comes first.
       if (this.#disk.isDry) {
         if (found.length > 0) break
-        await this.#disk.fetch()
+        await this.#disk.fetch(keysMax)
         continue
       }
       const next = this.#take()
@@ -154,7 +153,7 @@ class DiskCursor implements Cursor {
   #rows: readonly EngineRow[] = []
   #at = 0
   #isOver: boolean
-  #rowsMax = ROWS_FIRST
+  #rowsMax = ROWS_MAX
   /** The walk in the engine has to begin anew: the rest is not where it stands. */
   #mustSeek = false
   head: KeyString | undefined
@@ -190,13 +189,14 @@ class DiskCursor implements Cursor {
     this.#mustSeek = true
   }
 
-  async fetch(): Promise<void> {
+  /** No more than are wanted: the walk of a page ends with it. */
+  async fetch(rowsWanted: number): Promise<void> {
     const { engine, snapshot, run } = this.#source
     if (this.#mustSeek) await this.close()
     this.#mustSeek = false
     this.#range ??= engine.range({ ...pointerRange(this.#rest), snapshot, isReverse: this.#isReverse })
     const range = this.#range
-    this.#rows = await run(() => range.next(this.#rowsMax))
+    this.#rows = await run(() => range.next(Math.min(this.#rowsMax, rowsWanted)))
     this.#rowsMax = Math.min(this.#rowsMax * 2, ROWS_MAX)
     this.#at = 0
     this.#isOver = this.#rows.length === 0

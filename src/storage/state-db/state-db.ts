@@ -34,6 +34,7 @@ import { StateClosedError, StateFailedError } from './errors.ts'
 import { HistoryRemover } from './history.ts'
 import { KeyReader } from './key-reader.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
+import { Pace } from './pace.ts'
 import { PinnedState } from './pinned-state.ts'
 import { PointReader } from './point-reader.ts'
 import { isWhole } from './slot.ts'
@@ -75,6 +76,7 @@ export class StateDb implements StateStore {
   readonly #options: StateDbOptions
   readonly #table = new Table()
   readonly #cache: Cache
+  readonly #pace: Pace
   readonly #keys: KeyReader
   readonly #writeBehind: WriteBehind
   readonly #history: HistoryRemover
@@ -105,6 +107,7 @@ export class StateDb implements StateStore {
     this.#checkpoints = stored.checkpoints
     this.#rows = stored.rows
     this.#cache = new Cache(limits.cacheBytesMax)
+    this.#pace = new Pace(clock)
     const table = this.#table
     this.#writeBehind = new WriteBehind({
       engine,
@@ -236,7 +239,7 @@ export class StateDb implements StateStore {
     const run = <T>(call: () => Promise<T>): Promise<T> => this.#run(() => gate.run(call))
     const pause = (): Promise<void> => new Promise((resolve) => clock.soon(resolve))
     const state = new PinnedState({ engine, where, run, pause }, this.#table.freeze())
-    const view = new PinnedView(state, this.#meta, (closed) => void this.#views.delete(closed))
+    const view = new PinnedView(state, this.#meta, this.#pace, (closed) => void this.#views.delete(closed))
     this.#views.add(view)
     return view
   }

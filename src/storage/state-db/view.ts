@@ -9,10 +9,13 @@ import type { KeyRecord, KvMeta, Revision } from '../../kv/types.ts'
 import type { ListItem, ListPage, ListQuery, StateView } from '../../node/ports.ts'
 import { StateClosedError } from './errors.ts'
 import type { KeyScan, ScannedKey } from './key-scan.ts'
+import { type Pace, Walker } from './pace.ts'
 import type { PinnedState, RecordPlace } from './pinned-state.ts'
 
-/** Keys looked at between two turns of others. */
-const KEYS_PER_TURN = 512
+/** Keys of a page looked at between two turns of others: their records come in the same number. */
+const KEYS_PER_TURN = 128
+/** Of a count, which looks at the keys alone and has to be done in time. */
+const KEYS_PER_COUNT = 256
 /** A page asks for a few more keys than it needs: some may be tombstones. */
 const KEYS_SPARE = 16
 
@@ -24,14 +27,16 @@ export class PinnedView implements StateView {
   readonly #liveKeys: number
   readonly #state: PinnedState
   readonly #onClosed: (view: PinnedView) => void
+  readonly #walker: Walker
   readonly #calls = new Set<Promise<unknown>>()
   #closing: Promise<void> | undefined
 
-  constructor(state: PinnedState, meta: KvMeta, onClosed: (view: PinnedView) => void) {
+  constructor(state: PinnedState, meta: KvMeta, pace: Pace, onClosed: (view: PinnedView) => void) {
     this.#state = state
     this.revision = meta.revision
     this.compactRevision = meta.compactRevision
     this.#liveKeys = meta.liveKeys
+    this.#walker = new Walker(pace)
     this.#onClosed = onClosed
   }
 
@@ -66,7 +71,7 @@ export class PinnedView implements StateView {
       try {
         let count = 0
         for (;;) {
-          const keys = await scan.next(KEYS_PER_TURN)
+          const keys = await scan.next(KEYS_PER_COUNT)
           if (keys.length === 0) return count
           count += await this.#countAt(keys, revision)
         }
@@ -94,7 +99,8 @@ export class PinnedView implements StateView {
     const places: Place[] = []
     let rolledUp: KeyString | undefined
     while (places.length <= itemsMax) {
-      const keys = await scan.next(Math.min(KEYS_PER_TURN, itemsMax + KEYS_SPARE - places.length))
+      const keysWanted = Math.min(KEYS_PER_TURN, itemsMax + KEYS_SPARE - places.length)
+      const keys = await this.#walker.turn(() => scan.next(keysWanted))
       if (keys.length === 0) break
       for (const place of await this.#placesAt(keys, revision)) {
         if (place === undefined || (rolledUp !== undefined && place.key.startsWith(rolledUp))) continue
@@ -128,8 +134,9 @@ export class PinnedView implements StateView {
       else {
         if (nth === recordsBefore + records.length) {
           this.#assertOpen()
-          recordsBefore = nth
-          records = await this.#state.someRecords(wanted, nth)
+          const from = nth
+          records = await this.#walker.turn(() => this.#state.someRecords(wanted, from))
+          recordsBefore = from
         }
         item = { kind: 'record', record: records[nth++ - recordsBefore]! }
       }
