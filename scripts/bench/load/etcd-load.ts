@@ -41,6 +41,8 @@ export interface EtcdLoadOptions {
   readonly connections?: number
   readonly seconds?: number
   readonly keys?: number
+  /** Of a fill: the first key's number. */
+  readonly from?: number
   readonly keyBytes?: number
   readonly valueBytes?: number
   readonly batch?: number

@@ -5,11 +5,11 @@ import { ETCD_LOAD_INSTALL, runEtcdLoad } from '../load/etcd-load.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { BENCH_KEYS, BENCH_VALUE_BYTES } from '../load/requests.ts'
 import type { Dialect } from '../load/requests.ts'
-import { fill, targetOf } from '../load/run-load.ts'
 import { runWrk, WRK_INSTALL } from '../load/wrk.ts'
 import { ceiling } from '../systems/ceiling.ts'
 import { ETCD_INSTALL } from '../systems/etcd.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
+import { DEFAULTS, fillKeys } from './drivers.ts'
 import type { BenchContext } from './part.ts'
 
 export type Kind = 'put' | 'get'
@@ -46,8 +46,10 @@ export interface Field {
 const BOTH: readonly Kind[] = ['put', 'get']
 const SHORT_CLIENTS = [1, 256]
 const FULL_CLIENTS = [1, 64, 256, 1_000]
-/** The middle of the range is enough where a column only sets the others in relation. */
-const COLUMN_CLIENTS = [64, 256]
+/** What one client gathers grows with its callers; the steps between tell nothing new. */
+const CALLERS = [1, 256, 1_000]
+/** One count is enough where a column only sets the others in relation. */
+const COLUMN_CLIENTS = [256]
 /** Transactions are large; more of them under way only wait. The better of the two counts. */
 const TXN_CLIENTS = [16, 64]
 const TXN_PUTS = 128
@@ -72,7 +74,7 @@ export async function startField(context: BenchContext): Promise<Field> {
     if (context.etcd !== undefined) contenders.push(...theirs(context, await start(context.etcd, 3), requests))
     for (const { system, way } of contenders.filter(({ way }) => way === 'client' || way === 'json')) {
       context.progress(`filling ${BENCH_KEYS} keys of ${way === 'json' ? 'etcd' : 'Quorate'}`)
-      await fillWith(system, way === 'json' ? 'etcd' : 'quorate')
+      await fillKeys(context, system, way === 'json' ? 'etcd' : 'quorate', DEFAULTS)
     }
     if (context.hasWrk) contenders.push(...overHttp('ceiling', await start(ceiling, 1), requests, context))
     const wanted = contenders.filter(({ clients }) => clients.length > 0)
@@ -83,16 +85,13 @@ export async function startField(context: BenchContext): Promise<Field> {
   }
 }
 
-const fillWith = (system: RunningSystem, dialect: Dialect): Promise<LoadResult> =>
-  fill({ targets: [targetOf(system.urls[0]!)], dialect, keys: BENCH_KEYS, valueBytes: BENCH_VALUE_BYTES })
-
 function ours(context: BenchContext, system: RunningSystem, folder: string): Contender[] {
   const client: Contender = {
     way: 'client',
     name: 'Quorate, TypeScript client',
     system,
     kinds: BOTH,
-    clients: context.isShort ? SHORT_CLIENTS : FULL_CLIENTS,
+    clients: context.isShort ? SHORT_CLIENTS : CALLERS,
     drive: ({ kind, clients, seconds, seed, onStart }) =>
       runClientLoad({ endpoints: system.urls, kind, callers: clients, seconds, seed }, onStart),
   }

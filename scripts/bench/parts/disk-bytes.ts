@@ -2,16 +2,16 @@
 // uniform overwrites, counted at the block device.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { Reached } from '../aims.ts'
 import { temporaryFolder } from '../cleanup.ts'
 import { runClientLoad } from '../load/client-run.ts'
 import { runEtcdLoad } from '../load/etcd-load.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { keyName } from '../load/requests.ts'
-import { fill, targetOf } from '../load/run-load.ts'
 import { deviceBytesWritten } from '../measure.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
-import type { AimRow, BenchContext, Part, PartResult } from './part.ts'
-import { aimRow } from './part.ts'
+import { fillKeys } from './drivers.ts'
+import type { BenchContext, Part, PartResult } from './part.ts'
 
 interface Sample {
   readonly system: string
@@ -28,10 +28,10 @@ interface Sample {
 const NODES = 3
 const CLIENTS = 256
 const SIZES = [
-  { valueBytes: 128, aim: 8, moonshot: 6 },
-  { valueBytes: 1_024, aim: 5, moonshot: 4 },
+  { valueBytes: 128, id: 'disk-128' },
+  { valueBytes: 1_024, id: 'disk-1024' },
 ] as const
-const FULL = { keys: 200_000, seconds: 15 }
+const FULL = { keys: 200_000, seconds: 12 }
 const SHORT = { keys: 10_000, seconds: 2 }
 /** The device is looked at this often, and counts as quiet when so little was written in between. */
 const LOOK_MS = 500
@@ -41,6 +41,7 @@ const LOOKS_MAX = 20
 export const diskBytes: Part = {
   name: 'disk-bytes',
   summary: 'bytes written to the block device for each byte put, with values of 128 bytes and 1 KiB',
+  estimateSeconds: ({ isShort, etcd }) => (isShort ? 12 : 36) * (etcd === undefined ? 2 : 4),
   run,
 }
 
@@ -68,7 +69,7 @@ async function measure(context: BenchContext, system: System, valueBytes: number
   const running = await system.start(dir, { nodes: NODES })
   try {
     const dialect = system === context.quorate ? 'quorate' : 'etcd'
-    await fill({ targets: [targetOf(running.urls[0]!)], dialect, keys, valueBytes })
+    await fillKeys(context, running, dialect, { keys, valueBytes })
     const before = await settled(dir)
     const load = await drive(context, running, { isOurs: dialect === 'quorate', keys, valueBytes, seconds })
     const after = await settled(dir)
@@ -149,16 +150,14 @@ function table(samples: readonly Sample[]): PartResult['tables'][number] {
   }
 }
 
-function aims(samples: readonly Sample[]): AimRow[] {
-  return SIZES.flatMap(({ valueBytes, aim, moonshot }) => {
+function aims(samples: readonly Sample[]): Reached[] {
+  return SIZES.flatMap(({ valueBytes, id }) => {
     const at = (name: string): Sample | undefined =>
       samples.find((sample) => sample.system === name && sample.valueBytes === valueBytes && sample.errors === '')
     const [ours, theirs] = [at('Quorate'), at('etcd')]
     if (ours === undefined) return []
     const beside = theirs === undefined ? '' : `; etcd ${theirs.perByte.toFixed(1)}`
-    const goal = { aim: -aim, moonshot: -moonshot, text: [String(aim), String(moonshot)] as const }
-    const workload = `bytes on disk a byte put and node, values of ${valueBytes} bytes`
-    return [aimRow(workload, goal, -ours.perByte, `${ours.perByte.toFixed(1)}${beside}`)]
+    return [{ id, value: ours.perByte, text: `${ours.perByte.toFixed(1)}${beside}` }]
   })
 }
 

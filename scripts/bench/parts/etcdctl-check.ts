@@ -3,12 +3,13 @@
 // driven at the same rate from intended start times, which is harder: etcdctl begins to count when a client is free.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { Reached } from '../aims.ts'
 import { temporaryFolder } from '../cleanup.ts'
 import { runClientLoad } from '../load/client-run.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { runLoad, targetOf } from '../load/run-load.ts'
 import type { RunningSystem } from '../systems/system.ts'
-import type { AimRow, BenchContext, Part, PartResult } from './part.ts'
+import type { BenchContext, Part, PartResult } from './part.ts'
 
 interface Sample {
   readonly name: string
@@ -32,6 +33,8 @@ const SLOWEST_MS = 500
 export const etcdctlCheck: Part = {
   name: 'etcdctl-check',
   summary: `etcdctl's published check: ${RATE} puts a second from ${CLIENTS} clients, the slowest under ${SLOWEST_MS} ms`,
+  estimateSeconds: ({ isShort, etcd }) =>
+    isShort ? 2 * (SHORT_SECONDS + 5) : (etcd === undefined ? 2 : 3) * (SECONDS + 7),
   run,
 }
 
@@ -138,16 +141,9 @@ const row = (sample: Sample): string[] => [
   sample.generatorLagMs?.toFixed(1) ?? '',
 ]
 
-function aims(samples: readonly Sample[]): AimRow[] {
+function aims(samples: readonly Sample[]): Reached[] {
   const [client, http] = samples
   if (client === undefined || http === undefined) return []
-  return [
-    {
-      workload: `etcdctl's check: ${RATE} puts a second, slowest under ${SLOWEST_MS} ms`,
-      aim: 'passes through the client',
-      moonshot: 'passes over HTTP',
-      measured: `client ${describe(client)}; HTTP ${describe(http)}`,
-      verdict: !client.isPassed ? 'missed' : http.isPassed ? 'moonshot' : 'reached',
-    },
-  ]
+  const value = !client.isPassed ? 0 : http.isPassed ? 2 : 1
+  return [{ id: 'etcdctl-check', value, text: `client ${describe(client)}; HTTP ${describe(http)}` }]
 }

@@ -16,6 +16,12 @@ export const latency: Part = {
   name: 'latency',
   summary:
     'p50, p99, p99.9 and max at a constant rate, and over a long run with snapshots and a follower that catches up',
+  estimateSeconds: (context) => {
+    const { rounds, seconds, minutes } = context
+    const single = seconds + 0.8
+    const each = 2 * (rounds + 1 + 3 * rounds) * single
+    return 10 + driversOf(context).length * each + minutes * 60 + 15
+  },
   run,
 }
 
@@ -62,7 +68,7 @@ async function constantRates(context: BenchContext): Promise<Row[]> {
     for (const driver of driversOf(context)) {
       const system = await driver.system.start(temporaryFolder('latency'), { nodes: 3 })
       running.push({ driver, system })
-      await fillKeys(system, driver, DEFAULTS)
+      await fillKeys(context, system, driver.dialect, DEFAULTS)
     }
     const rows: Row[] = []
     for (const kind of KINDS) rows.push(...(await ratesOf(context, kind, running)))

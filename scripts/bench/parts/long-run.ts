@@ -50,7 +50,7 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
   const seconds = Math.max(10, Math.round(context.minutes * 60))
   const system = await driver.system.start(temporaryFolder('long-run'), { nodes: 3 })
   try {
-    await fillKeys(system, driver, DEFAULTS)
+    await fillKeys(context, system, driver.dialect, DEFAULTS)
     const most = assertClean(
       'saturation before the long run',
       await driver.drive(system, { ...DEFAULTS, kind: 'put', seconds: Math.max(3, context.seconds) }),

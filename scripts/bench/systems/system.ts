@@ -5,6 +5,8 @@ export interface StartOptions {
   readonly nodes: 1 | 3 | 5 | 7
   /** Further command-line arguments of each node, in the system's own words. */
   readonly flags?: readonly string[]
+  /** Arguments of Node.js itself for node number `node`, where the system runs on it. */
+  readonly nodeArguments?: (node: number) => readonly string[]
   /**
    * The port under which the other nodes reach the peer port `listens` of node number `node`, where something stands between
    * them. Left out: the port itself.
@@ -45,6 +47,8 @@ export interface RunningSystem {
   readonly processes: readonly RoleProcess[]
   /** Waits until one of the nodes that run leads, and gives its place in `nodes`. */
   leader(): Promise<number>
+  /** The same cluster with the node that leads now in the first place. */
+  leaderFirst(): Promise<RunningSystem>
   /** Kills all nodes and removes their data. Harmless when repeated. */
   stop(): Promise<void>
 }
@@ -99,6 +103,7 @@ export async function runningSystem(
       }))
     },
     leader: () => leaderAmong(ordered),
+    leaderFirst: () => runningSystem(ordered, isLeader, stop),
     stop,
   }
 }

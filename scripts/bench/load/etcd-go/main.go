@@ -28,6 +28,7 @@ var (
 	connections = flag.Int("connections", 0, "gRPC connections that the clients share; 0: one for 16 clients")
 	seconds     = flag.Float64("seconds", 5, "how long")
 	keys        = flag.Int("keys", 20000, "how many different keys")
+	from        = flag.Int("from", 0, "the number of the first key to fill")
 	keyBytes    = flag.Int("key-bytes", 0, "pad keys to this length")
 	valueBytes  = flag.Int("value-bytes", 128, "length of a value")
 	prefix      = flag.String("prefix", "bench/", "what keys begin with")
@@ -223,7 +224,7 @@ func (r *run) openLoop() {
 // Each key once, so that a get finds them all.
 func (r *run) fill() {
 	r.started = time.Now()
-	var next int64
+	next := int64(*from)
 	var workers sync.WaitGroup
 	for at := 0; at < *clients; at++ {
 		workers.Add(1)

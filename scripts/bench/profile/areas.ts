@@ -1,0 +1,95 @@
+// What samples of a thread say: how long each function ran itself, and each area of the program. A native function belongs to whoever
+// called it; what runs in Node.js itself, or in no function at all, has areas of its own.
+import type { CallFrame, CpuProfile } from './inspector.ts'
+
+export const IDLE = 'idle'
+const GC = 'garbage collection'
+const NATIVE = 'native code outside functions'
+const NODE = 'Node.js: sockets, streams, http'
+
+/** By the first that is found in the address of a function's file. */
+const AREAS: readonly (readonly [pattern: RegExp, area: string])[] = [
+  [/\/node_modules\/(?:classic-level|level|abstract-level)\//, 'LevelDB'],
+  [/\/node_modules\/(?:@fastify\/|fastify|find-my-way|light-my-request)/, 'http'],
+  [/\/node_modules\/undici\//, 'undici'],
+  [/\/(?:dist|src)\/storage\/wal\//, 'log'],
+  [/\/(?:dist|src)\/(?:storage|kv)\//, 'apply and state'],
+  [/\/(?:dist|src)\/(http|raft|transport|client)\//, '$1'],
+  [/\/(?:dist|src)\/node\//, 'driver (node)'],
+  [/\/(?:dist|src)\/(?:api|lib)\//, 'codec and helpers (api, lib)'],
+  [/\/scripts\/bench\//, 'the generator'],
+  [/^node:/, NODE],
+]
+
+export interface SelfTime {
+  readonly name: string
+  readonly area: string
+  readonly micros: number
+}
+
+export interface Breakdown {
+  /** Longest first. What is idle is not among them. */
+  readonly functions: readonly SelfTime[]
+  readonly areas: ReadonlyMap<string, number>
+  /** From the first sample to the last, the idle time included. */
+  readonly micros: number
+  readonly busyMicros: number
+}
+
+export function breakdownOf({ nodes, samples, timeDeltas }: CpuProfile): Breakdown {
+  const selfById = new Map<number, number>()
+  samples.forEach((id, at) => selfById.set(id, (selfById.get(id) ?? 0) + timeDeltas[at]!))
+  const areaById = areasById(nodes)
+  const functions = new Map<string, SelfTime>()
+  const areas = new Map<string, number>()
+  let micros = 0
+  for (const { id, callFrame } of nodes) {
+    const self = selfById.get(id)
+    if (self === undefined) continue
+    const area = areaById.get(id)!
+    micros += self
+    areas.set(area, (areas.get(area) ?? 0) + self)
+    if (area === IDLE) continue
+    const name = nameOf(callFrame)
+    functions.set(name, { name, area, micros: self + (functions.get(name)?.micros ?? 0) })
+  }
+  return {
+    functions: [...functions.values()].toSorted((a, b) => b.micros - a.micros),
+    areas,
+    micros,
+    busyMicros: micros - (areas.get(IDLE) ?? 0),
+  }
+}
+
+function areasById(nodes: CpuProfile['nodes']): Map<number, string> {
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  const areas = new Map<number, string>()
+  const visit = (id: number, callers: string): void => {
+    const { callFrame, children = [] } = byId.get(id)!
+    const area = areaOf(callFrame) ?? callers
+    areas.set(id, area)
+    for (const child of children) visit(child, area)
+  }
+  const [root] = nodes
+  if (root !== undefined) visit(root.id, NATIVE)
+  return areas
+}
+
+/** Undefined for a native function, which has no file. */
+function areaOf({ functionName, url }: CallFrame): string | undefined {
+  if (functionName === '(idle)') return IDLE
+  if (functionName === '(garbage collector)') return GC
+  if (functionName === '(program)' || functionName === '(root)') return NATIVE
+  if (url === '') return undefined
+  for (const [pattern, area] of AREAS) {
+    const match = pattern.exec(url)
+    if (match !== null) return area.replace('$1', match[1] ?? '')
+  }
+  return 'other'
+}
+
+function nameOf({ functionName, url, lineNumber }: CallFrame): string {
+  if (url === '') return functionName
+  const file = url.replace(/^.*\/(?:node_modules|dist|src|scripts)\//, '')
+  return `${functionName === '' ? 'anonymous' : functionName} (${file}:${lineNumber + 1})`
+}
