@@ -6,8 +6,7 @@ import { removeFolder, temporaryFolder } from '../cleanup.ts'
 import { runClientLoad } from '../load/client-run.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { runWrk } from '../load/wrk.ts'
-import { CpuMeter } from '../measure.ts'
-import { breakdownOf, IDLE } from '../profile/areas.ts'
+import { breakdownOf } from '../profile/areas.ts'
 import type { Breakdown } from '../profile/areas.ts'
 import { sampleCpu } from '../profile/inspector.ts'
 import { freePorts } from '../systems/server-process.ts'
@@ -29,15 +28,13 @@ type Kind = (typeof KINDS)[number]
 interface Subject {
   readonly role: keyof typeof FUNCTIONS
   readonly inspector: number
-  /** Of the servers; the client reports its own CPU time. */
-  readonly pid: number | undefined
 }
 
 interface Profiled {
   readonly role: keyof typeof FUNCTIONS
   readonly breakdown: Breakdown
-  /** Of the whole process while it was sampled; undefined for the client. */
-  readonly cpuMicros: number | undefined
+  /** CPU time of all threads but the main one. */
+  readonly otherMicros: number
 }
 
 interface Workload {
@@ -92,8 +89,15 @@ async function run(context: BenchContext): Promise<PartResult> {
 const rawOf = ({ name, perSecond, profiled }: Workload): unknown => ({
   name,
   perSecond,
-  profiled: profiled.map(({ role, cpuMicros, breakdown: { areas, functions, micros, busyMicros } }) => {
-    return { role, cpuMicros, micros, busyMicros, areas: Object.fromEntries(areas), functions: functions.slice(0, 100) }
+  profiled: profiled.map(({ role, otherMicros, breakdown: { areas, functions, busyMicros, idleShare } }) => {
+    return {
+      role,
+      otherMicros,
+      busyMicros,
+      idleShare,
+      areas: Object.fromEntries(areas),
+      functions: functions.slice(0, 100),
+    }
   }),
 })
 
@@ -118,7 +122,7 @@ async function throughClient(
 ): Promise<Workload> {
   const name = `${kind.toUpperCase()} by the TypeScript client, ${CALLERS} callers`
   context.progress(`profile: ${name}`)
-  const subjects: Subject[] = [...serversOf(system), { role: 'client', inspector, pid: undefined }]
+  const subjects: Subject[] = [...serversOf(system), { role: 'client', inspector }]
   const seconds = SAMPLED_SECONDS + 2 * MARGIN_SECONDS
   return await sampled(name, subjects, (onStart) =>
     runClientLoad({ endpoints: system.urls, kind, callers: CALLERS, seconds }, onStart, [
@@ -132,7 +136,6 @@ const serversOf = ({ nodes }: RunningSystem): Subject[] =>
   (['leader', 'follower 1'] as const).map((role, at) => ({
     role,
     inspector: inspectorOf(nodes[at]!.process.args),
-    pid: nodes[at]!.process.pid,
   }))
 
 function inspectorOf(args: readonly string[]): number {
@@ -161,21 +164,16 @@ async function sampled(
   return { name, perSecond, operations: perSecond * SAMPLED_SECONDS, profiled }
 }
 
-async function profiledOf({ role, inspector, pid }: Subject): Promise<Profiled> {
-  const meter = pid === undefined ? undefined : new CpuMeter([{ role, pid }])
-  const samples = await sampleCpu(inspector, SAMPLED_SECONDS * 1_000)
-  const cpuMicros = meter?.spent()[role]
-  return { role, breakdown: breakdownOf(samples), cpuMicros }
+async function profiledOf({ role, inspector }: Subject): Promise<Profiled> {
+  const { profile: samples, mainMicros, otherMicros } = await sampleCpu(inspector, SAMPLED_SECONDS * 1_000)
+  return { role, breakdown: breakdownOf(samples, mainMicros), otherMicros }
 }
 
 const sum = (column: ReadonlyMap<string, number>): number => [...column.values()].reduce((a, b) => a + b, 0)
 
 function areasTable({ name, perSecond, operations, profiled }: Workload): Table {
-  const columns = profiled.map(({ breakdown, cpuMicros }) => {
-    const column = new Map(breakdown.areas)
-    column.delete(IDLE)
-    if (cpuMicros !== undefined) column.set(OTHER_THREADS, Math.max(0, cpuMicros - breakdown.busyMicros))
-    return column
+  const columns = profiled.map(({ breakdown, otherMicros }) => {
+    return new Map([...breakdown.areas, [OTHER_THREADS, otherMicros]])
   })
   const areas = [...new Set(columns.flatMap((column) => [...column.keys()]))]
   const total = (area: string): number => columns.reduce((sum, column) => sum + (column.get(area) ?? 0), 0)
@@ -187,24 +185,23 @@ function areasTable({ name, perSecond, operations, profiled }: Workload): Table 
     rows: [
       ...areas.toSorted((a, b) => total(b) - total(a)).map((area) => row(area, (column) => column.get(area) ?? 0)),
       row('all', sum),
-      ['idle share of the main thread', ...profiled.map(({ breakdown }) => idleShare(breakdown))],
+      ['idle share of the main thread', ...profiled.map(({ breakdown }) => percent(breakdown.idleShare))],
     ],
   }
 }
 
-const idleShare = ({ micros, busyMicros }: Breakdown): string =>
-  `${((100 * (micros - busyMicros)) / micros).toFixed(0)} %`
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
 const functionTables = ({ name, operations, profiled }: Workload): Table[] =>
   profiled.map(({ role, breakdown }) => ({
     title: `${name}: functions of the ${role} by their own time`,
-    head: ['function', 'area', 'µs an operation', 'share of the busy time'],
+    head: ['function', 'area', 'µs an operation', 'share of the main thread'],
     rows: breakdown.functions
       .slice(0, FUNCTIONS[role])
       .map((each) => [
         each.name,
         each.area,
         (each.micros / operations).toFixed(2),
-        `${((100 * each.micros) / breakdown.busyMicros).toFixed(1)} %`,
+        percent(each.micros / breakdown.busyMicros),
       ]),
   }))

@@ -92,7 +92,7 @@ async function checkHistories(context: BenchContext, contenders: readonly Conten
       const what = `${kind.toUpperCase()}, ${GATE_CLIENTS} clients, ${name}`
       const load = drive({ kind, clients: GATE_CLIENTS, seconds: context.seconds, seed: 0 })
       const { operations, unknown } = await checkBeside(system.urls, what, load)
-      const line = `history beside ${what}: ${operations} operations through all nodes, ${unknown} of unknown outcome: linearizable`
+      const line = `history beside ${what}: ${operations} operations through all nodes, ${unknown} writes of unknown outcome: linearizable`
       context.progress(line)
       lines.push(line)
     }

@@ -2,7 +2,7 @@
 // called it; what runs in Node.js itself, or in no function at all, has areas of its own.
 import type { CallFrame, CpuProfile } from './inspector.ts'
 
-export const IDLE = 'idle'
+const IDLE = 'idle'
 const GC = 'garbage collection'
 const NATIVE = 'native code outside functions'
 const NODE = 'Node.js: sockets, streams, http'
@@ -28,36 +28,41 @@ export interface SelfTime {
 }
 
 export interface Breakdown {
-  /** Longest first. What is idle is not among them. */
+  /** Longest first. */
   readonly functions: readonly SelfTime[]
   readonly areas: ReadonlyMap<string, number>
-  /** From the first sample to the last, the idle time included. */
-  readonly micros: number
+  /** Of functions and areas together. */
   readonly busyMicros: number
+  /** Of the time that passed, how much the thread waited for events. */
+  readonly idleShare: number
 }
 
-export function breakdownOf({ nodes, samples, timeDeltas }: CpuProfile): Breakdown {
-  const selfById = new Map<number, number>()
-  samples.forEach((id, at) => selfById.set(id, (selfById.get(id) ?? 0) + timeDeltas[at]!))
+/**
+ * Samples are taken by the clock, also while the thread waits for a core that others have; `cpuMicros` is what the thread really ran,
+ * and all times but the idle one are scaled to it.
+ */
+export function breakdownOf({ nodes, samples, timeDeltas }: CpuProfile, cpuMicros: number): Breakdown {
+  const sampled = new Map<number, number>()
+  samples.forEach((id, at) => sampled.set(id, (sampled.get(id) ?? 0) + timeDeltas[at]!))
   const areaById = areasById(nodes)
+  const total = [...sampled.values()].reduce((a, b) => a + b, 0)
+  const idle = [...sampled].reduce((sum, [id, self]) => sum + (areaById.get(id) === IDLE ? self : 0), 0)
+  const scale = cpuMicros / Math.max(1, total - idle)
   const functions = new Map<string, SelfTime>()
   const areas = new Map<string, number>()
-  let micros = 0
   for (const { id, callFrame } of nodes) {
-    const self = selfById.get(id)
-    if (self === undefined) continue
     const area = areaById.get(id)!
-    micros += self
-    areas.set(area, (areas.get(area) ?? 0) + self)
-    if (area === IDLE) continue
-    const name = nameOf(callFrame)
-    functions.set(name, { name, area, micros: self + (functions.get(name)?.micros ?? 0) })
+    const micros = (sampled.get(id) ?? 0) * scale
+    if (micros === 0 || area === IDLE) continue
+    areas.set(area, (areas.get(area) ?? 0) + micros)
+    const name = nameOf(callFrame, area)
+    functions.set(name, { name, area, micros: micros + (functions.get(name)?.micros ?? 0) })
   }
   return {
     functions: [...functions.values()].toSorted((a, b) => b.micros - a.micros),
     areas,
-    micros,
-    busyMicros: micros - (areas.get(IDLE) ?? 0),
+    busyMicros: cpuMicros,
+    idleShare: total === 0 ? 0 : idle / total,
   }
 }
 
@@ -88,8 +93,8 @@ function areaOf({ functionName, url }: CallFrame): string | undefined {
   return 'other'
 }
 
-function nameOf({ functionName, url, lineNumber }: CallFrame): string {
-  if (url === '') return functionName
+function nameOf({ functionName, url, lineNumber }: CallFrame, area: string): string {
+  if (url === '') return functionName === '' ? `a native function of ${area}` : functionName
   const file = url.replace(/^.*\/(?:node_modules|dist|src|scripts)\//, '')
   return `${functionName === '' ? 'anonymous' : functionName} (${file}:${lineNumber + 1})`
 }

@@ -2,6 +2,7 @@
 // are of the measured moment alone, not of the start before it.
 import { setTimeout as pause } from 'node:timers/promises'
 import { request, WebSocket } from 'undici'
+import { cpuMicros, mainThreadMicros } from '../measure.ts'
 
 export interface CallFrame {
   readonly functionName: string
@@ -23,16 +24,30 @@ export interface CpuProfile {
 /** More samples would cost more than a few per cent of what is measured. */
 const INTERVAL_MICROS = 1_000
 
+export interface Sampled {
+  readonly profile: CpuProfile
+  /** CPU time of the main thread meanwhile, and of all others. */
+  readonly mainMicros: number
+  readonly otherMicros: number
+}
+
 /** The process was started with `--inspect=127.0.0.1:<port>`. */
-export async function sampleCpu(port: number, ms: number): Promise<CpuProfile> {
+export async function sampleCpu(port: number, ms: number): Promise<Sampled> {
   const session = await Session.open(port)
   try {
+    const { result } = (await session.call('Runtime.evaluate', { expression: 'process.pid' })) as {
+      readonly result: { readonly value: number }
+    }
+    const pid = result.value
     await session.call('Profiler.enable')
     await session.call('Profiler.setSamplingInterval', { interval: INTERVAL_MICROS })
     await session.call('Profiler.start')
+    const [main, all] = [mainThreadMicros(pid), cpuMicros(pid)]
     await pause(ms)
+    const mainMicros = mainThreadMicros(pid) - main
+    const otherMicros = Math.max(0, cpuMicros(pid) - all - mainMicros)
     const { profile } = (await session.call('Profiler.stop')) as { readonly profile: CpuProfile }
-    return profile
+    return { profile, mainMicros, otherMicros }
   } finally {
     session.close()
   }

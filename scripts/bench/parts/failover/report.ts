@@ -14,7 +14,7 @@ export interface Row {
   rate: number
   successes: number
   errors: number
-  /** Operations of the recorded history, and those whose outcome nobody knows. */
+  /** Answered operations of the recorded history, and writes whose outcome nobody knows. */
   checked: number
   unknown: number
 }
@@ -35,7 +35,7 @@ export const historyNotes = (rows: readonly Row[]): string[] =>
     .filter(({ checked }) => checked > 0)
     .map(
       ({ fault, label, checked, unknown }) =>
-        `history beside ${fault}, ${label}: ${checked} operations through all nodes, ${unknown} of unknown outcome, each key read at last through each node: linearizable`,
+        `history beside ${fault}, ${label}: ${checked} operations through all nodes, ${unknown} writes of unknown outcome, each key read at last through each node: linearizable`,
     )
 
 function describe(gaps: readonly number[]): string {
