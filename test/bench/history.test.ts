@@ -25,7 +25,10 @@ const mapStore = (): Store => {
 const forgetful = (): Store => {
   const store = mapStore()
   let writes = 0
-  return { get: store.get, put: (key, value) => (++writes % 10 === 0 ? undefined : store.put(key, value)) }
+  return {
+    get: (key) => store.get(key),
+    put: (key, value) => (++writes % 10 === 0 ? undefined : store.put(key, value)),
+  }
 }
 
 async function serve(store: Store): Promise<string> {
