@@ -6,7 +6,8 @@ import { join, resolve } from 'node:path'
 import process, { stderr, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
 import { cleanUpAtExit, killChildren, temporaryFolder } from './cleanup.ts'
-import { buildEtcdLoad } from './load/etcd-load.ts'
+import { buildGoLoad } from './load/go-load.ts'
+import type { GoStore } from './load/go-load.ts'
 import { isWrkInstalled } from './load/wrk.ts'
 import type { BenchContext, Part, PartResult } from './parts/part.ts'
 import { PARTS } from './parts/index.ts'
@@ -15,6 +16,7 @@ import type { NamedResult, RunDescription } from './report.ts'
 import { Schedule, minutes, stagesOf } from './schedule.ts'
 import { ceiling } from './systems/ceiling.ts'
 import { findEtcd } from './systems/etcd.ts'
+import { findNats } from './systems/nats.ts'
 import { quorate } from './systems/quorate.ts'
 
 const { values } = parseArgs({
@@ -58,8 +60,8 @@ a little more than half an hour, ten minutes of which are one long run.
 Parts:
 ${PARTS.map(({ name, summary, isOptional }) => `  ${name.padEnd(16)} ${summary}${isOptional === true ? ' (only if asked for)' : ''}`).join('\n')}
 
-Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev. It measures without what is missing,
-and says so. Run it on a machine that does nothing else.
+Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev, and, for a further column, nats-server
+golang-github-nats-io-go-nats-dev. It measures without what is missing, and says so. Run it on a machine that does nothing else.
 `
 
 if (values.help) {
@@ -128,7 +130,9 @@ async function prepare(): Promise<BenchContext> {
   return {
     quorate,
     etcd,
-    etcdLoad: etcd === undefined ? undefined : await etcdLoad(),
+    etcdLoad: etcd === undefined ? undefined : await goLoad('etcd'),
+    // The short form has no time for it.
+    nats: values.short ? undefined : await natsWithLoad(),
     hasWrk: await isWrkInstalled(),
     rounds: Math.round(number('rounds')),
     seconds: number('seconds'),
@@ -146,12 +150,18 @@ function progress(line: string): void {
   stdout.write(`${String(seconds).padStart(5)} s${left.padEnd(14)}  ${line}\n`)
 }
 
-async function etcdLoad(): Promise<string | undefined> {
-  progress("building the load generator with etcd's Go client; the first time takes a minute")
-  const built = await buildEtcdLoad(temporaryFolder('generator'))
+async function goLoad(store: GoStore): Promise<string | undefined> {
+  progress(`building the load generator with the Go client of ${store}; the first time takes a minute`)
+  const built = await buildGoLoad(store, temporaryFolder('generator'))
   if ('path' in built) return built.path
-  progress(`etcd's Go client is left out: ${built.absent}`)
+  progress(`the Go client of ${store} is left out: ${built.absent}`)
   return undefined
+}
+
+async function natsWithLoad(): Promise<BenchContext['nats']> {
+  const system = await findNats()
+  const load = system === undefined ? undefined : await goLoad('nats')
+  return system === undefined || load === undefined ? undefined : { system, load }
 }
 
 function chosenParts(): readonly Part[] {
@@ -176,8 +186,8 @@ function machine(): string {
   return `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'CPU'}, ${memory} GiB, ${kernel}; all servers and load generators on this one machine, data in ${tmpdir()}.`
 }
 
-function systems({ etcd }: BenchContext): string[] {
-  return [quorate, ...(etcd === undefined ? [] : [etcd]), ceiling].map(
+function systems({ etcd, nats }: BenchContext): string[] {
+  return [quorate, ...(etcd === undefined ? [] : [etcd]), ...(nats === undefined ? [] : [nats.system]), ceiling].map(
     ({ name, version, promises }) => `${name} ${version}: ${promises}.`,
   )
 }

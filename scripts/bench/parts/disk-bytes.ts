@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import type { Reached } from '../aims.ts'
 import { temporaryFolder } from '../cleanup.ts'
 import { runClientLoad } from '../load/client-run.ts'
-import { runEtcdLoad } from '../load/etcd-load.ts'
+import { runGoLoad } from '../load/go-load.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { keyName } from '../load/requests.ts'
 import { deviceBytesWritten } from '../measure.ts'
@@ -101,7 +101,7 @@ const drive = (
   const { isOurs, ...rest } = options
   return isOurs
     ? runClientLoad({ endpoints: urls, kind: 'put', callers: CLIENTS, ...rest })
-    : runEtcdLoad(context.etcdLoad!, { endpoints: [urls[0]!], op: 'put', clients: CLIENTS, ...rest })
+    : runGoLoad(context.etcdLoad!, { endpoints: [urls[0]!], op: 'put', clients: CLIENTS, ...rest })
 }
 
 /** Waits until caches are written and the device is quiet; where others keep it busy, the last look says how busy. */

@@ -1,7 +1,7 @@
 // How latency and growth reach each store: Quorate over HTTP, etcd over gRPC by its own Go client where that can be built, and over
 // JSON where it cannot.
 import { runClientLoad } from '../load/client-run.ts'
-import { runEtcdLoad } from '../load/etcd-load.ts'
+import { runGoLoad } from '../load/go-load.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { BENCH_KEYS, BENCH_VALUE_BYTES, fillKeysOf } from '../load/requests.ts'
 import type { Dialect } from '../load/requests.ts'
@@ -48,7 +48,7 @@ export function driversOf(context: BenchContext): readonly Driver[] {
     system: etcd,
     dialect: 'etcd',
     drive: ({ urls }, { kind, ...request }) =>
-      runEtcdLoad(etcdLoad, { ...request, op: kind, endpoints: [urls[0]!], timeoutMs: 10_000 }),
+      runGoLoad(etcdLoad, { ...request, op: kind, endpoints: [urls[0]!], timeoutMs: 10_000 }),
   }
   return [ours, theirs]
 }
@@ -84,7 +84,7 @@ export async function fillKeys(
   }
   if (etcdLoad === undefined) return await fill({ ...common, targets: [targetOf(running.urls[0]!)], dialect })
   const own = { endpoints: [running.urls[0]!], op: 'fill', clients: FILLERS, batch: fillKeysOf(valueBytes) } as const
-  return assertFilled(await runEtcdLoad(etcdLoad, { ...common, ...own }))
+  return assertFilled(await runGoLoad(etcdLoad, { ...common, ...own }))
 }
 
 /** A run with errors is not a result. */

@@ -9,6 +9,8 @@ export interface BenchContext {
   readonly etcd: System | undefined
   /** The load generator with etcd's own Go client; undefined where it cannot be built. */
   readonly etcdLoad: string | undefined
+  /** NATS with its generator, a further column of throughput; undefined where either is not there. */
+  readonly nats: { readonly system: System; readonly load: string } | undefined
   readonly hasWrk: boolean
   /** Interleaved repetitions of each measurement. */
   readonly rounds: number

@@ -79,12 +79,12 @@ export async function peerDoors(ports: readonly number[], options: StartOptions)
 }
 
 /** The nodes with their leader first, and what both systems' clusters have in common. */
-export async function runningSystem(
-  nodes: readonly RunningNode[],
-  isLeader: (node: RunningNode) => Promise<boolean>,
+export async function runningSystem<Node extends RunningNode>(
+  nodes: readonly Node[],
+  isLeader: (node: Node) => Promise<boolean>,
   stop: () => Promise<void>,
 ): Promise<RunningSystem> {
-  const leaderAmong = (list: readonly RunningNode[]): Promise<number> =>
+  const leaderAmong = (list: readonly Node[]): Promise<number> =>
     until('one of the nodes leads', async () => {
       const answers = await Promise.all(list.map((node) => isLeader(node)))
       const at = answers.lastIndexOf(true)
