@@ -41,13 +41,15 @@ const SHORT = { rounds: 3, seconds: 1, minutes: 0.2, faults: 3, keys: 100_000 }
 const LATE_FACTOR = 5
 const LATE_SECONDS = 600
 
+const RUNS = { always: '', full: ' (not in the short form)', 'by name': ' (only by name)' } as const
+
 const HELP = `npm run bench -- [options]
 
 Measures a cluster of Quorate, and beside it one of etcd where that is installed, on this machine, with fresh data in the temporary
 directory, in turns. Prints what was reached, and writes results.md, results.json and charts into a folder. Without options it takes
-a little more than half an hour, ten minutes of which are one long run.
+about forty minutes, ten of which are one long run.
 
-  --short          a first impression in about two minutes: fewer workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
+  --short          a first impression in about two minutes: fewer parts and workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
   --only A,B       these parts alone
   --profile        the same as --only profile
   --rounds N       interleaved repetitions of each measurement (${FULL.rounds})
@@ -58,7 +60,7 @@ a little more than half an hour, ten minutes of which are one long run.
   --out DIR        where the results go (a new folder of the temporary directory)
 
 Parts:
-${PARTS.map(({ name, summary, isOptional }) => `  ${name.padEnd(16)} ${summary}${isOptional === true ? ' (only if asked for)' : ''}`).join('\n')}
+${PARTS.map(({ name, summary, runs }) => `  ${name.padEnd(16)} ${summary}${RUNS[runs]}`).join('\n')}
 
 Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev, and, for a further column, nats-server
 golang-github-nats-io-go-nats-dev. It measures without what is missing, and says so. Run it on a machine that does nothing else.
@@ -166,7 +168,9 @@ async function natsWithLoad(): Promise<BenchContext['nats']> {
 
 function chosenParts(): readonly Part[] {
   if (values.profile) return PARTS.filter(({ name }) => name === 'profile')
-  if (values.only === undefined) return PARTS.filter(({ isOptional }) => isOptional !== true)
+  if (values.only === undefined) {
+    return PARTS.filter(({ runs }) => runs === 'always' || (runs === 'full' && !values.short))
+  }
   return values.only.split(',').map((name) => {
     const part = PARTS.find((part) => part.name === name)
     return part ?? usage(`there is no part ${name}; there are ${PARTS.map(({ name }) => name).join(', ')}`)

@@ -96,7 +96,7 @@ function ours(context: BenchContext, system: RunningSystem, folder: string): Con
     name: 'Quorate, TypeScript client',
     system,
     kinds: BOTH,
-    clients: context.isShort ? SHORT_CLIENTS : CALLERS,
+    clients: context.isShort ? SHORT_CLIENTS.slice(1) : CALLERS,
     drive: ({ kind, clients, seconds, seed, onStart }) =>
       runClientLoad({ endpoints: system.urls, kind, callers: clients, seconds, seed }, onStart),
   }

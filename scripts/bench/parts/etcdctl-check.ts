@@ -32,6 +32,7 @@ const SLOWEST_MS = 500
 
 export const etcdctlCheck: Part = {
   name: 'etcdctl-check',
+  runs: 'always',
   summary: `etcdctl's published check: ${RATE} puts a second from ${CLIENTS} clients, the slowest under ${SLOWEST_MS} ms`,
   estimateSeconds: ({ isShort, etcd }) =>
     isShort ? 2 * (SHORT_SECONDS + 5) : (etcd === undefined ? 2 : 3) * (SECONDS + 7),

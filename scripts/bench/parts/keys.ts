@@ -17,12 +17,13 @@ const FEWEST_KEYS = 10_000
 /** Fewer say nothing of growth. */
 const AIM_KEYS = 1_000_000
 /** For the estimate: what either store takes in at least, and what restarts of a large one take beyond those of a small one. */
-const FILLED_PER_SECOND = 25_000
+const FILLED_PER_SECOND = 40_000
 const RESTARTS_SECONDS = 10
 const RESTART_SECONDS_PER_MILLION = 15
 
 export const keys: Part = {
   name: 'keys',
+  runs: 'full',
   summary: 'throughput and latency, time until ready after kill -9, and resident memory, as keys grow',
   estimateSeconds(context) {
     const { keysMax, rounds, seconds } = context

@@ -14,6 +14,7 @@ const KINDS = ['put', 'get'] as const
 
 export const latency: Part = {
   name: 'latency',
+  runs: 'full',
   summary:
     'p50, p99, p99.9 and max at a constant rate, and over a long run with snapshots and a follower that catches up',
   estimateSeconds: (context) => {

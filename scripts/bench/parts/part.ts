@@ -58,8 +58,8 @@ export interface Part {
   readonly name: string
   /** One line for `--help`. */
   readonly summary: string
-  /** Not run unless it is asked for by name. */
-  readonly isOptional?: boolean
+  /** In which runs it is, unless it is asked for by name: `always` in the short form too. */
+  readonly runs: 'always' | 'full' | 'by name'
   /** How long it takes on two quiet cores, roughly, for the estimate of the time that is left. */
   estimateSeconds(context: BenchContext): number
   run(context: BenchContext): Promise<PartResult>

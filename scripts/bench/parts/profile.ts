@@ -47,9 +47,9 @@ interface Workload {
 
 export const profile: Part = {
   name: 'profile',
+  runs: 'by name',
   summary:
     'CPU samples of leader, follower and client at saturation: the top functions, and each area, in µs an operation',
-  isOptional: true,
   estimateSeconds: ({ hasWrk }) => 10 + (hasWrk ? 4 : 2) * (SAMPLED_SECONDS + 2 * MARGIN_SECONDS + WARM_UP_SECONDS + 2),
   run,
 }

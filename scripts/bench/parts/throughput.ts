@@ -31,9 +31,10 @@ const GATE_CLIENTS = 256
 
 export const throughput: Part = {
   name: 'throughput',
+  runs: 'always',
   summary: 'PUT and GET at saturation with 1 to 1,000 clients, over HTTP, with the client, beside etcd and the ceiling',
   estimateSeconds: ({ isShort, rounds, seconds, etcdLoad }) =>
-    (isShort ? 22 : 75) + rounds * (seconds + 1.3) * (isShort ? 16 : 30) * (etcdLoad === undefined ? 0.6 : 1),
+    (isShort ? 25 : 75) + rounds * (seconds + 0.7) * (isShort ? 14 : 30) * (etcdLoad === undefined ? 0.6 : 1),
   run,
 }
 
