@@ -10,6 +10,7 @@ import type { LoadResult } from '../load/load-result.ts'
 import { keyName } from '../load/requests.ts'
 import { deviceBytesWritten } from '../measure.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
+import { Attempts } from './attempt.ts'
 import { fillKeys } from './drivers.ts'
 import type { BenchContext, Part, PartResult } from './part.ts'
 
@@ -53,14 +54,26 @@ async function run(context: BenchContext): Promise<PartResult> {
     const notes = [`${probe} is not on a block device of its own counters (tmpfs, overlay): no bytes were counted.`]
     return { ...result, tables: [], aims: [], raw: [], notes }
   }
+  const attempts = new Attempts(context, 'disk-bytes')
   const samples: Sample[] = []
   for (const { valueBytes } of SIZES) {
-    samples.push(await measure(context, context.quorate, valueBytes))
-    if (context.etcd !== undefined && context.etcdLoad !== undefined) {
-      samples.push(await measure(context, context.etcd, valueBytes))
+    const reference = context.etcdLoad === undefined ? undefined : context.etcd
+    for (const system of [context.quorate, reference]) {
+      if (system === undefined) continue
+      const what = `${system.name}, values of ${valueBytes} bytes`
+      const sample = await attempts.make(what, () => measure(context, system, valueBytes))
+      if (sample !== undefined) samples.push(sample)
     }
   }
-  return { ...result, tables: [table(samples)], aims: aims(samples), raw: samples, notes: notes(context, samples) }
+  const { failures } = attempts
+  return {
+    ...result,
+    tables: [table(samples)],
+    aims: aims(samples),
+    notes: notes(context, samples),
+    failures,
+    raw: samples,
+  }
 }
 
 async function measure(context: BenchContext, system: System, valueBytes: number): Promise<Sample> {

@@ -9,6 +9,7 @@ import { runClientLoad } from '../load/client-run.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { runLoad, targetOf } from '../load/run-load.ts'
 import type { RunningSystem } from '../systems/system.ts'
+import { Attempts } from './attempt.ts'
 import type { BenchContext, Part, PartResult } from './part.ts'
 
 interface Sample {
@@ -20,6 +21,8 @@ interface Sample {
   readonly generatorLagMs: number | undefined
 }
 
+const CLIENT = 'Quorate, TypeScript client'
+const HTTP = 'Quorate, HTTP'
 const RATE = 15_000
 const CLIENTS = 1_000
 const SHAPE = { keyBytes: 256, valueBytes: 1_024 } as const
@@ -40,20 +43,27 @@ export const etcdctlCheck: Part = {
 }
 
 async function run(context: BenchContext): Promise<PartResult> {
+  const attempts = new Attempts(context, 'etcdctl-check')
   const samples: Sample[] = []
   for (const way of ['client', 'http'] as const) {
-    const running = await context.quorate.start(temporaryFolder('quorate'), { nodes: 3 })
-    try {
-      samples.push(await ours(context, running, way))
-    } finally {
-      await running.stop()
-    }
+    const sample = await attempts.make(way, async () => {
+      const running = await context.quorate.start(temporaryFolder('quorate'), { nodes: 3 })
+      try {
+        return await ours(context, running, way)
+      } finally {
+        await running.stop()
+      }
+    })
+    if (sample !== undefined) samples.push(sample)
   }
   const notes: string[] = []
   if (context.isShort)
     notes.push('In the short form each run takes five seconds instead of a minute, and etcd is left out.')
   else if (context.etcd === undefined) notes.push('etcd is not installed: its own check was not run on it.')
-  else samples.push(await theirs(context))
+  else {
+    const sample = await attempts.make('etcd', () => theirs(context))
+    if (sample !== undefined) samples.push(sample)
+  }
   for (const { name, errors } of samples) if (errors !== '') notes.push(`${name}: ${errors}`)
   return {
     title: `etcdctl's check: ${RATE} puts a second, 256-byte keys, 1 KiB values, ${CLIENTS} clients`,
@@ -61,13 +71,14 @@ async function run(context: BenchContext): Promise<PartResult> {
     charts: [],
     aims: aims(samples),
     notes,
+    failures: attempts.failures,
     raw: samples,
   }
 }
 
 async function ours(context: BenchContext, { urls }: RunningSystem, way: 'client' | 'http'): Promise<Sample> {
   const seconds = context.isShort ? SHORT_SECONDS : SECONDS
-  const name = way === 'client' ? 'Quorate, TypeScript client' : 'Quorate, HTTP'
+  const name = way === 'client' ? CLIENT : HTTP
   context.progress(`${name}: ${RATE} puts a second for ${seconds} s`)
   const load = { ...SHAPE, rate: RATE, seconds, keys: KEYS }
   const result =
@@ -143,7 +154,8 @@ const row = (sample: Sample): string[] => [
 ]
 
 function aims(samples: readonly Sample[]): Reached[] {
-  const [client, http] = samples
+  const client = samples.find(({ name }) => name === CLIENT)
+  const http = samples.find(({ name }) => name === HTTP)
   if (client === undefined || http === undefined) return []
   const value = !client.isPassed ? 0 : http.isPassed ? 2 : 1
   return [{ id: 'etcdctl-check', value, text: `client ${describe(client)}; HTTP ${describe(http)}` }]

@@ -9,6 +9,7 @@ import { KILL, PARTITION, STOP, TRANSFER } from './failover/faults.ts'
 import type { Fault } from './failover/faults.ts'
 import { PeerNetwork } from './failover/peer-network.ts'
 import { calmRate, runSeries } from './failover/series.ts'
+import { Attempts } from './attempt.ts'
 import type { BenchContext, Part, PartResult } from './part.ts'
 
 /** Of the faults other than the kill, which the aim is about. */
@@ -46,13 +47,13 @@ export const failover: Part = {
 
 async function run(context: BenchContext): Promise<PartResult> {
   const rows: Row[] = []
-  const failures: string[] = []
+  const attempts = new Attempts(context, 'failover')
   const candidates = candidatesOf(context)
   // The proxies of a cut are in the path of that fault only.
   for (const faults of [[KILL, STOP, TRANSFER], [PARTITION]]) {
     const stages = candidates.map((candidate) => new Stage(context, candidate, faults.includes(PARTITION)))
     try {
-      for (const fault of faults) rows.push(...(await takeTurns(context, fault, stages, failures)))
+      for (const fault of faults) rows.push(...(await takeTurns(context, fault, stages, attempts)))
     } finally {
       await Promise.all(stages.map((stage) => stage.stop()))
     }
@@ -70,7 +71,7 @@ async function run(context: BenchContext): Promise<PartResult> {
     charts: [],
     aims: failoverAims(measured),
     notes,
-    failures,
+    failures: attempts.failures,
     raw: rows,
   }
 }
@@ -80,7 +81,7 @@ async function takeTurns(
   context: BenchContext,
   fault: Fault,
   stages: readonly Stage[],
-  failures: string[],
+  attempts: Attempts,
 ): Promise<Row[]> {
   const open = stages
     .filter(({ candidate }) => candidate.faults.includes(fault))
@@ -91,18 +92,11 @@ async function takeTurns(
       const { stage, row } = turn
       const count = Math.min(TURN, turn.left)
       turn.left -= count
-      try {
-        await stage.add(row, fault, count, seed)
-        context.progress(
-          `failover: ${fault.name}, ${row.label}: ${row.gaps
-            .slice(-count)
-            .map(({ ms }) => ms.toFixed(0))
-            .join(', ')} ms`,
-        )
-      } catch (error) {
-        // The other faults and systems are worth measuring all the same.
-        failures.push(`${fault.name}, ${row.label}: broke off after ${row.gaps.length}: ${String(error)}`)
-        context.progress(`failover: FAILED: ${failures.at(-1)}`)
+      const before = row.gaps.length
+      await attempts.make(`${fault.name}, ${row.label}, after ${before}`, () => stage.add(row, fault, count, seed))
+      const gaps = row.gaps.slice(before).map(({ ms }) => ms.toFixed(0))
+      if (gaps.length > 0) context.progress(`failover: ${fault.name}, ${row.label}: ${gaps.join(', ')} ms`)
+      else {
         turn.left = 0
         await stage.stop()
       }

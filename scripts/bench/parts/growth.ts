@@ -2,6 +2,7 @@
 // One of them moves at a time; the others stay at their defaults, whose own point is measured once and belongs to all three curves.
 import { temporaryFolder } from '../cleanup.ts'
 import type { RunningSystem, StartOptions } from '../systems/system.ts'
+import { Attempts } from './attempt.ts'
 import { DEFAULTS, driversOf, fillKeys } from './drivers.ts'
 import type { Driver } from './drivers.ts'
 import { measurePoint, pointsCharts, pointsTable } from './measure-point.ts'
@@ -14,6 +15,8 @@ const VARIABLES = ['value bytes', 'connections', 'nodes'] as const
 const DEFAULT_NODES: Nodes = 3
 /** A new store holds at most so many bytes of values before it is measured, so that large ones do not become a test of the disk's size. */
 const FILLED_BYTES_MAX = 256 * 1024 * 1024
+/** Large values are put by fewer connections: a store that sheds load when more bytes than this are under way does what it should. */
+const UNDER_WAY_BYTES_MAX = 16 * 1024 * 1024
 /** One store is started for each size and each number of nodes, one for all numbers of connections. */
 const START_AND_FILL_SECONDS = 5
 
@@ -50,7 +53,7 @@ const stepsOf = ({ isShort }: BenchContext, { dialect }: Driver): Steps =>
 
 async function run(context: BenchContext): Promise<PartResult> {
   const points: Point[] = []
-  const failures: string[] = []
+  const attempts = new Attempts(context, 'growth')
   for (const driver of driversOf(context)) {
     const steps = stepsOf(context, driver)
     for (const [what, measured] of [
@@ -58,13 +61,7 @@ async function run(context: BenchContext): Promise<PartResult> {
       ['value bytes', overValues],
       ['nodes', overNodes],
     ] as const) {
-      try {
-        points.push(...(await measured(context, driver, steps)))
-      } catch (error) {
-        // The other curves are worth measuring all the same.
-        failures.push(`${what}, ${driver.name}: ${String(error)}`)
-        context.progress(`growth: FAILED: ${failures.at(-1)}`)
-      }
+      points.push(...((await attempts.make(`${what}, ${driver.name}`, () => measured(context, driver, steps))) ?? []))
     }
   }
   return {
@@ -73,10 +70,10 @@ async function run(context: BenchContext): Promise<PartResult> {
     charts: VARIABLES.flatMap((variable) => pointsCharts(variable, points)),
     aims: [],
     notes: [
-      `Defaults: ${DEFAULTS.keys} keys, ${DEFAULTS.valueBytes}-byte values, ${DEFAULTS.clients} connections, ${DEFAULT_NODES} nodes. Latency is open-loop at half of the saturation of its own point.`,
+      `Defaults: ${DEFAULTS.keys} keys, ${DEFAULTS.valueBytes}-byte values, ${DEFAULTS.clients} connections, ${DEFAULT_NODES} nodes. Latency is open-loop at half of the saturation of its own point. Of values that are so large that more than ${UNDER_WAY_BYTES_MAX / 1024 ** 2} MiB would be under way there are fewer connections.`,
       'All nodes share this machine: a curve over nodes shows what more copies cost together, not what more machines give.',
     ],
-    failures,
+    failures: attempts.failures,
     raw: points,
   }
 }
@@ -103,12 +100,13 @@ async function overConnections(context: BenchContext, driver: Driver, { connecti
 async function overValues(context: BenchContext, driver: Driver, steps: Steps): Promise<Point[]> {
   const points: Point[] = []
   for (const valueBytes of steps['value bytes']) {
+    const clients = Math.min(DEFAULTS.clients, Math.floor(UNDER_WAY_BYTES_MAX / valueBytes))
     const keys = Math.max(100, Math.min(DEFAULTS.keys, Math.floor(FILLED_BYTES_MAX / valueBytes)))
     const measured = await withSystem(context, driver, DEFAULT_NODES, { keys, valueBytes }, (system) =>
       measurePoint(
         context,
         { driver, system, variable: 'value bytes', x: valueBytes, rounds: 1 },
-        { ...DEFAULTS, keys, valueBytes },
+        { ...DEFAULTS, keys, valueBytes, clients },
       ),
     )
     points.push(...measured)

@@ -5,6 +5,7 @@ import { spread } from '../aims.ts'
 import { temporaryFolder } from '../cleanup.ts'
 import { pairwiseRatio } from '../statistics.ts'
 import type { RunningSystem } from '../systems/system.ts'
+import { Attempts } from './attempt.ts'
 import { DEFAULTS, driversOf, fillKeys } from './drivers.ts'
 import type { Driver } from './drivers.ts'
 import { isClean, measurePoint, pointsCharts, pointsTable } from './measure-point.ts'
@@ -51,23 +52,25 @@ async function run(context: BenchContext): Promise<PartResult> {
   const stores: Growing[] = []
   const points: Point[] = []
   const restarts: Restarts[] = []
-  const failures: string[] = []
+  const attempts = new Attempts(context, 'keys')
   try {
     for (const driver of driversOf(context)) {
       const system = await driver.system.start(temporaryFolder('keys'), { nodes: 3 })
       stores.push({ driver, system, filled: 0 })
     }
+    let open = stores
     for (const count of stepsOf(context)) {
-      for (const store of stores) {
-        const step = await grow(context, store, count)
-        points.push(...step.points)
-        restarts.push(step.restarts)
+      for (const store of open) {
+        const what = `${store.driver.name}, ${count} keys`
+        const step = await attempts.make(what, () => grow(context, store, count))
+        // Further steps build on this one; those of the other store do not.
+        if (step === undefined) open = open.filter((other) => other !== store)
+        else {
+          points.push(...step.points)
+          restarts.push(step.restarts)
+        }
       }
     }
-  } catch (error) {
-    // The steps so far are whole.
-    failures.push(String(error))
-    context.progress(`keys: FAILED: ${String(error)}`)
   } finally {
     await Promise.all(stores.map(({ system }) => system.stop()))
   }
@@ -79,7 +82,7 @@ async function run(context: BenchContext): Promise<PartResult> {
     notes: [
       'Ready is the first linearizable service: /readyz of Quorate, /health of etcd, asked every 10 ms. Memory is what is resident, pages of mapped files included, which etcd uses for its whole database.',
     ],
-    failures,
+    failures: attempts.failures,
     raw: { points, restarts },
   }
 }

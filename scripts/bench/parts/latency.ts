@@ -4,6 +4,7 @@ import { temporaryFolder } from '../cleanup.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { median, summarize } from '../statistics.ts'
 import type { RunningSystem } from '../systems/system.ts'
+import { Attempts } from './attempt.ts'
 import { DEFAULTS, assertClean, driversOf, fillKeys, milliseconds } from './drivers.ts'
 import type { Driver } from './drivers.ts'
 import { longRun } from './long-run.ts'
@@ -40,8 +41,10 @@ interface Running {
 }
 
 async function run(context: BenchContext): Promise<PartResult> {
-  const rows = await constantRates(context)
-  const long = await longRun(context)
+  const attempts = new Attempts(context, 'latency')
+  const rows: Row[] = []
+  await attempts.make('constant rates', () => constantRates(context, rows))
+  const long = await attempts.make('the long run', () => longRun(context))
   return {
     title: 'Latency',
     tables: [
@@ -50,20 +53,21 @@ async function run(context: BenchContext): Promise<PartResult> {
         head: ['', 'store', 'load', 'a second', 'p50', 'p99', 'p99.9', 'max', "generator's lag p99", 'errors'],
         rows: rows.map(describe),
       },
-      ...long.tables,
+      ...(long?.tables ?? []),
     ],
-    charts: long.charts,
+    charts: long?.charts ?? [],
     aims: [],
     notes: [
       'Saturation is closed-loop through the same generator, which takes its share of the same cores at either rate.',
       'The last rows of each kind have both stores at the same rate, half of the lower saturation.',
-      ...long.notes,
+      ...(long?.notes ?? []),
     ],
-    raw: { rows, long: long.raw },
+    failures: attempts.failures,
+    raw: { rows, long: long?.raw },
   }
 }
 
-async function constantRates(context: BenchContext): Promise<Row[]> {
+async function constantRates(context: BenchContext, rows: Row[]): Promise<void> {
   const running: Running[] = []
   try {
     for (const driver of driversOf(context)) {
@@ -71,9 +75,7 @@ async function constantRates(context: BenchContext): Promise<Row[]> {
       running.push({ driver, system })
       await fillKeys(context, system, driver.dialect, DEFAULTS)
     }
-    const rows: Row[] = []
     for (const kind of KINDS) rows.push(...(await ratesOf(context, kind, running)))
-    return rows
   } finally {
     await Promise.all(running.map(({ system }) => system.stop()))
   }
