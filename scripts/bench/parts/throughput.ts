@@ -25,7 +25,7 @@ export interface Measurement {
 }
 
 /** Until the compilers have seen the hot paths. */
-const WARM_UP_SECONDS = 8
+const WARM_UP_SECONDS = 6
 const SHORT_WARM_UP_SECONDS = 2
 const WARM_UP_CLIENTS = 256
 const GATE_CLIENTS = 256
