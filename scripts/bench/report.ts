@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { aimRows } from './aims.ts'
 import type { Reached } from './aims.ts'
 import { lineChart } from './chart.ts'
-import type { PartResult, Table } from './parts/part.ts'
+import type { NamedChart, PartResult, Table } from './parts/part.ts'
 
 export interface RunDescription {
   readonly machine: string
@@ -47,10 +47,14 @@ export const aimsTable = (reached: readonly Reached[]): string =>
 export const failuresOf = (results: readonly NamedResult[]): string[] =>
   results.flatMap(({ part, result }) => (result.failures ?? []).map((failure) => `${part}: ${failure}`))
 
+/** Where all points had errors there is nothing to draw. */
+const drawable = ({ charts }: PartResult): readonly NamedChart[] =>
+  charts.filter(({ chart }) => chart.series.some(({ points }) => points.length > 0))
+
 function section(result: PartResult): string {
   const parts = [`## ${result.title}`]
   for (const table of result.tables) parts.push(`### ${table.title}\n\n${markdownTable(table)}`)
-  for (const { name, chart } of result.charts) parts.push(`![${chart.title}](${name}.svg)`)
+  for (const { name, chart } of drawable(result)) parts.push(`![${chart.title}](${name}.svg)`)
   if (result.notes.length > 0) parts.push(result.notes.map((note) => `- ${note}`).join('\n'))
   return parts.join('\n\n')
 }
@@ -60,6 +64,6 @@ export function writeReport(folder: string, run: RunDescription, results: readon
   writeFileSync(join(folder, 'results.json'), `${JSON.stringify({ run, results }, undefined, 1)}\n`)
   writeFileSync(join(folder, 'results.md'), markdown(run, results))
   for (const { result } of results) {
-    for (const { name, chart } of result.charts) writeFileSync(join(folder, `${name}.svg`), lineChart(chart))
+    for (const { name, chart } of drawable(result)) writeFileSync(join(folder, `${name}.svg`), lineChart(chart))
   }
 }

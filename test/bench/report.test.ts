@@ -34,7 +34,12 @@ test('each part has its tables, charts and notes; all aims come last', () => {
         result: {
           title: 'Part one',
           tables: [{ title: 'Numbers', head: ['n'], rows: [['1']] }],
-          charts: [{ name: 'curve', chart: { title: 'A curve', xLabel: 'x', yLabel: 'y', series: [] } }],
+          charts: [
+            {
+              name: 'curve',
+              chart: { title: 'A curve', xLabel: 'x', yLabel: 'y', series: [{ name: 's', points: [[1, 1]] }] },
+            },
+          ],
           aims: [{ id: 'http-put', value: 2.5, text: '2.50x' }],
           notes: ['mind this'],
           raw: undefined,
