@@ -27,14 +27,19 @@ export function removeFolder(folder: string): void {
   folders.delete(folder)
 }
 
+/** All that the bench started; who waits for them is told by their end. */
+export function killChildren(): void {
+  for (const child of children) {
+    child.kill('SIGCONT')
+    child.kill('SIGKILL')
+  }
+}
+
 /** Called once, first thing. */
 export function cleanUpAtExit(): void {
   // Exit handlers are synchronous: signals are, and so is removing a folder.
   process.once('exit', () => {
-    for (const child of children) {
-      child.kill('SIGCONT')
-      child.kill('SIGKILL')
-    }
+    killChildren()
     for (const folder of folders) removeFolder(folder)
   })
   process.once('SIGINT', () => process.exit(130))

@@ -5,21 +5,25 @@ import { cpus, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import process, { stderr, stdout } from 'node:process'
 import { parseArgs } from 'node:util'
-import { cleanUpAtExit, temporaryFolder } from './cleanup.ts'
-import { buildEtcdLoad } from './load/etcd-load.ts'
+import { cleanUpAtExit, killChildren, temporaryFolder } from './cleanup.ts'
+import { buildGoLoad } from './load/go-load.ts'
+import type { GoStore } from './load/go-load.ts'
 import { isWrkInstalled } from './load/wrk.ts'
-import type { BenchContext, Part } from './parts/part.ts'
+import type { BenchContext, Part, PartResult } from './parts/part.ts'
 import { PARTS } from './parts/index.ts'
-import { aimsTable, writeReport } from './report.ts'
+import { aimsTable, failuresOf, writeReport } from './report.ts'
 import type { NamedResult, RunDescription } from './report.ts'
+import { Schedule, minutes, stagesOf } from './schedule.ts'
 import { ceiling } from './systems/ceiling.ts'
 import { findEtcd } from './systems/etcd.ts'
+import { findNats } from './systems/nats.ts'
 import { quorate } from './systems/quorate.ts'
 
 const { values } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
     only: { type: 'string' },
+    profile: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     minutes: { type: 'string' },
@@ -30,28 +34,36 @@ const { values } = parseArgs({
   },
 })
 
-const FULL = { rounds: 3, seconds: 3, minutes: 10, faults: 50, keys: 10_000_000 }
+const FULL = { rounds: 3, seconds: 2, minutes: 10, faults: 50, keys: 1_000_000 }
 const SHORT = { rounds: 3, seconds: 1, minutes: 0.2, faults: 3, keys: 100_000 }
+
+/** Beyond its estimate so far, on a machine however slow, a part hangs: its processes are killed, and it fails by that. */
+const LATE_FACTOR = 5
+const LATE_SECONDS = 600
+
+const RUNS = { always: '', full: ' (not in the short form)', 'by name': ' (only by name)' } as const
 
 const HELP = `npm run bench -- [options]
 
 Measures a cluster of Quorate, and beside it one of etcd where that is installed, on this machine, with fresh data in the temporary
-directory, in turns. Prints what was reached, and writes results.md, results.json and charts into a folder.
+directory, in turns. Prints what was reached, and writes results.md, results.json and charts into a folder. Without options it takes
+about forty minutes, ten of which are one long run.
 
-  --short          a first impression in about two minutes: fewer workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
+  --short          a first impression in about two minutes: fewer parts and workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
   --only A,B       these parts alone
+  --profile        the same as --only profile
   --rounds N       interleaved repetitions of each measurement (${FULL.rounds})
   --seconds N      how long each of them takes (${FULL.seconds})
   --minutes N      length of the long run of the latency part (${FULL.minutes})
-  --faults N       how often each fault of the failover part is repeated (${FULL.faults})
-  --keys N         the most keys that growth and restarts go to (${FULL.keys})
+  --faults N       how often each fault of the failover part is repeated (${FULL.faults}); the kill, that is: others less often
+  --keys N         the most keys that growth and restarts go to, a power of ten (${FULL.keys}; 10000000 takes a quarter of an hour more)
   --out DIR        where the results go (a new folder of the temporary directory)
 
 Parts:
-${PARTS.map(({ name, summary }) => `  ${name.padEnd(16)} ${summary}`).join('\n')}
+${PARTS.map(({ name, summary, runs }) => `  ${name.padEnd(16)} ${summary}${RUNS[runs]}`).join('\n')}
 
-Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev. It measures without what is missing,
-and says so. Run it on a machine that does nothing else.
+Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev, and, for a further column, nats-server
+golang-github-nats-io-go-nats-dev. It measures without what is missing, and says so. Run it on a machine that does nothing else.
 `
 
 if (values.help) {
@@ -61,23 +73,52 @@ if (values.help) {
 
 cleanUpAtExit()
 const startedMs = performance.now()
+let schedule: Schedule | undefined
 const context = await prepare()
 const parts = chosenParts()
 const folder = outputFolder()
 stdout.write(`${machine()}\n${systems(context).join('\n')}\n\nResults go to ${folder}\n\n`)
+schedule = new Schedule(stagesOf(parts, context))
+stdout.write(`${schedule.describe()}\n\n`)
 const results: NamedResult[] = []
 for (const part of parts) {
+  schedule.advance()
   context.progress(`== ${part.name}: ${part.summary}`)
-  results.push({ part: part.name, result: await part.run(context) })
+  results.push({ part: part.name, result: await attempt(part) })
   writeReport(folder, description(), results)
 }
-const aims = results.flatMap(({ result }) => result.aims)
 const notes = results.flatMap(({ result }) => result.notes)
-if (aims.length > 0) stdout.write(`\n${aimsTable(aims)}\n`)
+const failures = failuresOf(results)
+stdout.write(`\n${aimsTable(results.flatMap(({ result }) => result.aims))}\n\n`)
 for (const note of notes) stdout.write(`- ${note}\n`)
+for (const failure of failures) stdout.write(`FAILED: ${failure}\n`)
 stdout.write(`\nresults.md, results.json and the charts are in ${folder}\n`)
 // Connections of the bench's own that are kept alive would keep it waiting.
-process.exit(0)
+process.exit(failures.length > 0 ? 1 : 0)
+
+/** A part that breaks, or hangs, is named in the report; the others are worth having all the same. */
+async function attempt(part: Part): Promise<PartResult> {
+  const limit = setTimeout(killChildren, 1_000 * (LATE_SECONDS + LATE_FACTOR * part.estimateSeconds(context)))
+  try {
+    return await part.run(context)
+  } catch (error) {
+    killChildren()
+    const reason = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    context.progress(`${part.name} FAILED: ${reason}`)
+    const failure = `it broke off: ${String(error)}`
+    return {
+      title: part.name,
+      tables: [],
+      charts: [],
+      aims: [],
+      notes: [],
+      failures: [failure],
+      raw: { failure: reason },
+    }
+  } finally {
+    clearTimeout(limit)
+  }
+}
 
 async function prepare(): Promise<BenchContext> {
   const defaults = values.short ? SHORT : FULL
@@ -91,7 +132,9 @@ async function prepare(): Promise<BenchContext> {
   return {
     quorate,
     etcd,
-    etcdLoad: etcd === undefined ? undefined : await etcdLoad(),
+    etcdLoad: etcd === undefined ? undefined : await goLoad('etcd'),
+    // The short form has no time for it.
+    nats: values.short ? undefined : await natsWithLoad(),
     hasWrk: await isWrkInstalled(),
     rounds: Math.round(number('rounds')),
     seconds: number('seconds'),
@@ -105,19 +148,29 @@ async function prepare(): Promise<BenchContext> {
 
 function progress(line: string): void {
   const seconds = Math.round((performance.now() - startedMs) / 1_000)
-  stdout.write(`${String(seconds).padStart(5)} s  ${line}\n`)
+  const left = schedule === undefined ? '' : `, ${minutes(schedule.minutesLeft())} min left`
+  stdout.write(`${String(seconds).padStart(5)} s${left.padEnd(14)}  ${line}\n`)
 }
 
-async function etcdLoad(): Promise<string | undefined> {
-  progress("building the load generator with etcd's Go client; the first time takes a minute")
-  const built = await buildEtcdLoad(temporaryFolder('generator'))
+async function goLoad(store: GoStore): Promise<string | undefined> {
+  progress(`building the load generator with the Go client of ${store}; the first time takes a minute`)
+  const built = await buildGoLoad(store, temporaryFolder('generator'))
   if ('path' in built) return built.path
-  progress(`etcd's Go client is left out: ${built.absent}`)
+  progress(`the Go client of ${store} is left out: ${built.absent}`)
   return undefined
 }
 
+async function natsWithLoad(): Promise<BenchContext['nats']> {
+  const system = await findNats()
+  const load = system === undefined ? undefined : await goLoad('nats')
+  return system === undefined || load === undefined ? undefined : { system, load }
+}
+
 function chosenParts(): readonly Part[] {
-  if (values.only === undefined) return PARTS
+  if (values.profile) return PARTS.filter(({ name }) => name === 'profile')
+  if (values.only === undefined) {
+    return PARTS.filter(({ runs }) => runs === 'always' || (runs === 'full' && !values.short))
+  }
   return values.only.split(',').map((name) => {
     const part = PARTS.find((part) => part.name === name)
     return part ?? usage(`there is no part ${name}; there are ${PARTS.map(({ name }) => name).join(', ')}`)
@@ -137,8 +190,8 @@ function machine(): string {
   return `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'CPU'}, ${memory} GiB, ${kernel}; all servers and load generators on this one machine, data in ${tmpdir()}.`
 }
 
-function systems({ etcd }: BenchContext): string[] {
-  return [quorate, ...(etcd === undefined ? [] : [etcd]), ceiling].map(
+function systems({ etcd, nats }: BenchContext): string[] {
+  return [quorate, ...(etcd === undefined ? [] : [etcd]), ...(nats === undefined ? [] : [nats.system]), ceiling].map(
     ({ name, version, promises }) => `${name} ${version}: ${promises}.`,
   )
 }

@@ -9,8 +9,13 @@ const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding:
 const SECTOR_BYTES = 512
 
 /** User and system time of all threads, those that have ended included, in microseconds. */
-export function cpuMicros(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+export const cpuMicros = (pid: number): number => statMicros(`/proc/${pid}/stat`)
+
+/** The same of the thread that the process began with, which in Node.js is the one that runs JavaScript. */
+export const mainThreadMicros = (pid: number): number => statMicros(`/proc/${pid}/task/${pid}/stat`)
+
+function statMicros(path: string): number {
+  const stat = readFileSync(path, 'utf8')
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return ((Number(fields[11]) + Number(fields[12])) * 1_000_000) / TICKS_PER_SECOND
 }

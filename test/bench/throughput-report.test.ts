@@ -1,5 +1,7 @@
 // What the bench makes of its measurements: ratios round by round, failed runs left out, and verdicts on the aims.
 import { expect, test } from 'vitest'
+import { verdictOn } from '../../scripts/bench/aims.ts'
+import type { AimId } from '../../scripts/bench/aims.ts'
 import type { Kind, Way } from '../../scripts/bench/parts/contenders.ts'
 import type { Measurement } from '../../scripts/bench/parts/throughput.ts'
 import { throughputAims, throughputTables } from '../../scripts/bench/parts/throughput-report.ts'
@@ -37,17 +39,17 @@ const measured = ({ way, kind = 'put', clients = 256, perSecond, errors = [], p5
     idleCores: 0,
   }))
 
-const aimOf = (measurements: readonly Measurement[], start: string): string[] =>
+const aimOf = (measurements: readonly Measurement[], id: AimId): string[] =>
   throughputAims(measurements)
-    .filter(({ workload }) => workload.startsWith(start))
-    .map(({ measured, verdict }) => `${measured}: ${verdict}`)
+    .filter((row) => row.id === id)
+    .map((row) => `${row.text}: ${verdictOn(row)}`)
 
 test('a ratio is the median of the ratios of each round, with their extremes', () => {
   const both = [
     ...measured({ way: 'http', perSecond: [200, 30, 500] }),
     ...measured({ way: 'grpc', perSecond: [100, 10, 200] }),
   ]
-  expect(aimOf(both, 'HTTP PUT')).toEqual(['2.50x (2.00x to 3.00x): reached'])
+  expect(aimOf(both, 'http-put')).toEqual(['2.50x (2.00x to 3.00x): reached'])
 })
 
 test('a round in which either side failed does not count', () => {
@@ -55,7 +57,7 @@ test('a round in which either side failed does not count', () => {
     ...measured({ way: 'http', perSecond: [100, 900], errors: [0, 1] }),
     ...measured({ way: 'grpc', perSecond: [100, 100] }),
   ]
-  expect(aimOf(both, 'HTTP PUT')).toEqual(['1.00x: missed'])
+  expect(aimOf(both, 'http-put')).toEqual(['1.00x: missed'])
 })
 
 test('there is no verdict where one side was not measured, or failed always', () => {
@@ -69,7 +71,7 @@ test('for one client the lower median is the better one', () => {
     ...measured({ way: 'http', clients: 1, perSecond: [1], p50: 100 }),
     ...measured({ way: 'grpc', clients: 1, perSecond: [1], p50: 250 }),
   ]
-  expect(aimOf(both, 'one client: median of a PUT')).toEqual(['2.50x: moonshot'])
+  expect(aimOf(both, 'one-client-put')).toEqual(['2.50x: moonshot'])
 })
 
 test("the client is compared with the better of etcd's counts for transactions", () => {
@@ -78,7 +80,7 @@ test("the client is compared with the better of etcd's counts for transactions",
     ...measured({ way: 'txn', clients: 16, perSecond: [100] }),
     ...measured({ way: 'txn', clients: 64, perSecond: [200] }),
   ]
-  expect(aimOf(all, 'TypeScript client PUT, 1,000 callers, against etcd transactions')).toEqual(['1.50x: reached'])
+  expect(aimOf(all, 'client-put-txn')).toEqual(['1.50x, 1,000 callers, 64 clients of etcd: reached'])
 })
 
 test('a table sums the CPU time of the servers, and names the error of a run that has none without', () => {

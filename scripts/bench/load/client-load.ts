@@ -7,12 +7,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Client, op } from '../../../src/client/index.ts'
 import { SecondsOfLoad, latenciesOf, newHistogram, record } from './latencies.ts'
 import type { LoadResult } from './load-result.ts'
-import { keyName, randomFrom } from './requests.ts'
+import { fillKeysOf, keyName, randomFrom } from './requests.ts'
 
 export interface ClientLoadOptions {
   readonly endpoints: readonly string[]
-  /** `txn`: each call is one transaction of `batch` puts. */
-  readonly kind: 'put' | 'get' | 'txn'
+  /**
+   * `txn`: each call is one transaction of `batch` puts. `fill`: each key once, in transactions, from number `from` up to `keys`;
+   * it ends by itself.
+   */
+  readonly kind: 'put' | 'get' | 'txn' | 'fill'
+  readonly from: number
   /** Concurrent callers of the one client. With a rate: how many calls may be under way. */
   readonly callers: number
   readonly batch: number
@@ -33,6 +37,8 @@ const WARM_UP_MAX_MS = 2_000
 const WARM_UP_CALLERS = 64
 /** Above the client's own limit of time, after which a call has ended. */
 const TIMEOUT_MS = 10_000
+/** Filling goes as fast as the store takes it, and slower machines take their time: the client repeats as long. */
+const FILL_TIMEOUT_MS = 60_000
 
 const options = JSON.parse(argv[2] ?? '') as ClientLoadOptions
 const random = randomFrom(options.seed)
@@ -77,10 +83,10 @@ function fail(reason: string): void {
   firstError ||= reason
 }
 
-async function timed(sinceMs: number): Promise<void> {
+async function timed(sinceMs: number, call = perform): Promise<void> {
   let count: number
   try {
-    count = await perform()
+    count = await call()
   } catch (error) {
     fail(String(error))
     return
@@ -91,6 +97,29 @@ async function timed(sinceMs: number): Promise<void> {
   longestGapMs = Math.max(longestGapMs, nowMs - lastSuccessMs)
   lastSuccessMs = nowMs
   if (options.rate > 0) series.add(sinceMs - startMs, nowMs - sinceMs)
+}
+
+/** Each caller takes the next keys until there are none. */
+async function fill(): Promise<void> {
+  const step = fillKeysOf(options.valueBytes)
+  let next = options.from
+  const caller = async (): Promise<void> => {
+    while (next < options.keys) {
+      // One that is missing is enough to have failed.
+      if (errors > 0) return
+      const from = next
+      next = Math.min(options.keys, from + step)
+      const puts = Array.from({ length: next - from }, (_, at) => op.put(keyName(from + at), anyValue()))
+      await timed(performance.now(), async () => {
+        await client
+          .txn()
+          .then(...puts)
+          .commit({ timeoutMs: FILL_TIMEOUT_MS })
+        return puts.length
+      })
+    }
+  }
+  await Promise.all(Array.from({ length: options.callers }, caller))
 }
 
 /** Each caller calls again when it was answered. */
@@ -129,7 +158,9 @@ async function openLoop(): Promise<void> {
 }
 
 // Connecting, and the session of the first write, are not what is measured; neither is the first compilation.
-await callUntil(performance.now() + Math.min(WARM_UP_MAX_MS, options.seconds * 500), perform)
+if (options.kind !== 'fill') {
+  await callUntil(performance.now() + Math.min(WARM_UP_MAX_MS, options.seconds * 500), perform)
+}
 
 // Whoever measures what the servers spend begins here.
 stdout.write('{"started":true}\n')
@@ -137,7 +168,8 @@ loopDelay.enable()
 const cpuBefore = cpuUsage()
 const startMs = performance.now()
 lastSuccessMs = startMs
-if (options.rate > 0) await openLoop()
+if (options.kind === 'fill') await fill()
+else if (options.rate > 0) await openLoop()
 else await closedLoop()
 const seconds = (performance.now() - startMs) / 1_000
 const cpu = cpuUsage(cpuBefore)

@@ -11,6 +11,7 @@ const GENERATOR = fileURLToPath(new URL('./client-load.ts', import.meta.url))
 const DEFAULTS = {
   callers: 64,
   batch: 128,
+  from: 0,
   seconds: 5,
   keys: BENCH_KEYS,
   keyBytes: 0,
@@ -21,9 +22,17 @@ const DEFAULTS = {
 
 export type ClientLoadRequest = Pick<ClientLoadOptions, 'endpoints' | 'kind'> & Partial<ClientLoadOptions>
 
-/** Calls `onStart` when it has connected and warmed up, and the measurement begins. */
-export async function runClientLoad(request: ClientLoadRequest, onStart?: () => void): Promise<LoadResult> {
+/** Calls `onStart` when it has connected and warmed up, and the measurement begins. `nodeArguments` are for Node.js itself. */
+export async function runClientLoad(
+  request: ClientLoadRequest,
+  onStart?: () => void,
+  nodeArguments: readonly string[] = [],
+): Promise<LoadResult> {
   const options: ClientLoadOptions = { ...DEFAULTS, ...request }
-  const output = await runText(execPath, ['--import', 'tsx', GENERATOR, JSON.stringify(options)], onStart)
+  const output = await runText(
+    execPath,
+    [...nodeArguments, '--import', 'tsx', GENERATOR, JSON.stringify(options)],
+    onStart,
+  )
   return JSON.parse(output.trimEnd().split('\n').at(-1)!) as LoadResult
 }

@@ -22,6 +22,8 @@ export interface LoadOptions {
   readonly seconds: number
   /** Chosen uniformly. */
   readonly keys: number
+  /** Filling begins with this key's number; 0 unless given. */
+  readonly from?: number
   /** Keys of puts and gets are padded to this length. */
   readonly keyBytes?: number
   readonly valueBytes: number
@@ -124,7 +126,7 @@ export class Load {
     // What is answered after the end belongs to what was issued before it: the time that counts is that of issuing.
     const isFill = this.#options.kind === 'fill'
     const time = isFill ? elapsed : Math.min(elapsed, this.#options.seconds)
-    const operations = isFill ? this.#options.keys : this.#total.count
+    const operations = isFill ? this.#options.keys - (this.#options.from ?? 0) : this.#total.count
     return {
       operations,
       seconds: time,
@@ -198,7 +200,7 @@ export class Load {
     if (kind === 'fill') {
       const again = this.#repeats.shift()
       if (again !== undefined) return { dueMs: performance.now(), sentMs: 0, request: again }
-      const from = this.#issued * this.#fillKeys
+      const from = (this.#options.from ?? 0) + this.#issued * this.#fillKeys
       if (from >= keys || !this.#isRunning) return undefined
       this.#issued++
       return {
@@ -281,8 +283,8 @@ export class Load {
   }
 
   #endIfDone(): void {
-    const { kind, keys } = this.#options
-    const isFilled = kind === 'fill' && this.#total.count + this.#errors >= Math.ceil(keys / this.#fillKeys)
+    const { kind, keys, from = 0 } = this.#options
+    const isFilled = kind === 'fill' && this.#total.count + this.#errors >= Math.ceil((keys - from) / this.#fillKeys)
     if (isFilled) this.#isRunning = false
     if (this.#isRunning || this.#underWay.size > 0 || this.#waiting.length > 0) return
     this.#finish?.()

@@ -49,7 +49,10 @@ export async function runLoad(request: LoadRequest, onStart?: () => void): Promi
 
 /** Writes every key once, through transactions, and fails unless all of them were acknowledged. */
 export async function fill(request: Omit<LoadRequest, 'kind'>): Promise<LoadResult> {
-  const result = await runLoad({ connections: 8, timeoutMs: 60_000, ...request, kind: 'fill' })
+  return assertFilled(await runLoad({ connections: 8, timeoutMs: 60_000, ...request, kind: 'fill' }))
+}
+
+export function assertFilled(result: LoadResult): LoadResult {
   if (result.errors > 0) throw new Error(`filling failed: ${result.firstError}`)
   return result
 }

@@ -1,15 +1,17 @@
 // Who is measured against whom for throughput: each way of reaching each store, with the load generator that suits it best.
 import { removeFolder, temporaryFolder } from '../cleanup.ts'
 import { runClientLoad } from '../load/client-run.ts'
-import { ETCD_LOAD_INSTALL, runEtcdLoad } from '../load/etcd-load.ts'
+import { GO_LOAD_INSTALL, runGoLoad } from '../load/go-load.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { BENCH_KEYS, BENCH_VALUE_BYTES } from '../load/requests.ts'
 import type { Dialect } from '../load/requests.ts'
-import { fill, targetOf } from '../load/run-load.ts'
+import { assertFilled } from '../load/run-load.ts'
 import { runWrk, WRK_INSTALL } from '../load/wrk.ts'
 import { ceiling } from '../systems/ceiling.ts'
 import { ETCD_INSTALL } from '../systems/etcd.ts'
+import { NATS_INSTALL } from '../systems/nats.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
+import { DEFAULTS, fillKeys } from './drivers.ts'
 import type { BenchContext } from './part.ts'
 
 export type Kind = 'put' | 'get'
@@ -24,7 +26,7 @@ export interface Drive {
 }
 
 /** Which way to which store. */
-export type Way = 'http' | 'client' | 'client-txn' | 'grpc' | 'txn' | 'json' | 'ceiling'
+export type Way = 'http' | 'client' | 'client-txn' | 'grpc' | 'txn' | 'json' | 'nats' | 'ceiling'
 
 export interface Contender {
   readonly way: Way
@@ -46,11 +48,15 @@ export interface Field {
 const BOTH: readonly Kind[] = ['put', 'get']
 const SHORT_CLIENTS = [1, 256]
 const FULL_CLIENTS = [1, 64, 256, 1_000]
-/** The middle of the range is enough where a column only sets the others in relation. */
-const COLUMN_CLIENTS = [64, 256]
+/** What one client gathers grows with its callers; the steps between tell nothing new. */
+const CALLERS = [1, 256, 1_000]
+/** One count is enough where a column only sets the others in relation. */
+const COLUMN_CLIENTS = [256]
 /** Transactions are large; more of them under way only wait. The better of the two counts. */
 const TXN_CLIENTS = [16, 64]
 const TXN_PUTS = 128
+/** It has no transactions: its keys go in one by one. */
+const NATS_FILLERS = 64
 
 const txnClients = ({ isShort }: BenchContext): readonly number[] => (isShort ? TXN_CLIENTS.slice(0, 1) : TXN_CLIENTS)
 
@@ -72,8 +78,9 @@ export async function startField(context: BenchContext): Promise<Field> {
     if (context.etcd !== undefined) contenders.push(...theirs(context, await start(context.etcd, 3), requests))
     for (const { system, way } of contenders.filter(({ way }) => way === 'client' || way === 'json')) {
       context.progress(`filling ${BENCH_KEYS} keys of ${way === 'json' ? 'etcd' : 'Quorate'}`)
-      await fillWith(system, way === 'json' ? 'etcd' : 'quorate')
+      await fillKeys(context, system, way === 'json' ? 'etcd' : 'quorate', DEFAULTS)
     }
+    if (context.nats !== undefined) contenders.push(await nats(context.nats, start))
     if (context.hasWrk) contenders.push(...overHttp('ceiling', await start(ceiling, 1), requests, context))
     const wanted = contenders.filter(({ clients }) => clients.length > 0)
     return { contenders: wanted, systems, notes: absences(context), stop }
@@ -83,16 +90,13 @@ export async function startField(context: BenchContext): Promise<Field> {
   }
 }
 
-const fillWith = (system: RunningSystem, dialect: Dialect): Promise<LoadResult> =>
-  fill({ targets: [targetOf(system.urls[0]!)], dialect, keys: BENCH_KEYS, valueBytes: BENCH_VALUE_BYTES })
-
 function ours(context: BenchContext, system: RunningSystem, folder: string): Contender[] {
   const client: Contender = {
     way: 'client',
     name: 'Quorate, TypeScript client',
     system,
     kinds: BOTH,
-    clients: context.isShort ? SHORT_CLIENTS : FULL_CLIENTS,
+    clients: context.isShort ? SHORT_CLIENTS.slice(1) : CALLERS,
     drive: ({ kind, clients, seconds, seed, onStart }) =>
       runClientLoad({ endpoints: system.urls, kind, callers: clients, seconds, seed }, onStart),
   }
@@ -123,7 +127,7 @@ function theirs(context: BenchContext, system: RunningSystem, folder: string): C
       clients: context.isShort ? SHORT_CLIENTS : FULL_CLIENTS,
       drive: ({ kind, clients, seconds, seed, onStart }) => {
         onStart?.()
-        return runEtcdLoad(etcdLoad, { ...common, op: kind, clients, seconds, seed })
+        return runGoLoad(etcdLoad, { ...common, op: kind, clients, seconds, seed })
       },
     },
     {
@@ -134,11 +138,32 @@ function theirs(context: BenchContext, system: RunningSystem, folder: string): C
       clients: txnClients(context),
       drive: ({ clients, seconds, seed, onStart }) => {
         onStart?.()
-        return runEtcdLoad(etcdLoad, { ...common, op: 'txn', batch: TXN_PUTS, clients, seconds, seed })
+        return runGoLoad(etcdLoad, { ...common, op: 'txn', batch: TXN_PUTS, clients, seconds, seed })
       },
     },
     ...json,
   ]
+}
+
+/** Filled here, because its bucket begins with its first key. */
+async function nats(
+  { system: store, load }: NonNullable<BenchContext['nats']>,
+  start: (system: System, nodes: 1 | 3) => Promise<RunningSystem>,
+): Promise<Contender> {
+  const system = await start(store, 3)
+  const common = { endpoints: system.urls, keys: BENCH_KEYS, valueBytes: BENCH_VALUE_BYTES }
+  assertFilled(await runGoLoad(load, { ...common, op: 'fill', clients: NATS_FILLERS }))
+  return {
+    way: 'nats',
+    name: 'NATS JetStream KV, Go client',
+    system,
+    kinds: BOTH,
+    clients: COLUMN_CLIENTS,
+    drive: ({ kind, clients, seconds, seed, onStart }) => {
+      onStart?.()
+      return runGoLoad(load, { ...common, op: kind, clients, seconds, seed })
+    },
+  }
 }
 
 const HTTP_NAMES = { http: 'Quorate, HTTP', json: 'etcd, JSON over HTTP', ceiling: 'ceiling, HTTP' } as const
@@ -176,8 +201,11 @@ function absences(context: BenchContext): string[] {
     notes.push(`etcd is not installed (Debian: ${ETCD_INSTALL}): Quorate was measured alone.`)
   else if (context.etcdLoad === undefined) {
     notes.push(
-      `the Go client of etcd could not be built (Debian: ${ETCD_LOAD_INSTALL}): etcd was measured over JSON alone.`,
+      `the Go client of etcd could not be built (Debian: ${GO_LOAD_INSTALL.etcd}): etcd was measured over JSON alone.`,
     )
+  }
+  if (context.nats === undefined && !context.isShort) {
+    notes.push(`NATS is left out (Debian: ${NATS_INSTALL}; ${GO_LOAD_INSTALL.nats}).`)
   }
   return notes
 }

@@ -2,16 +2,17 @@
 // uniform overwrites, counted at the block device.
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import type { Reached } from '../aims.ts'
 import { temporaryFolder } from '../cleanup.ts'
 import { runClientLoad } from '../load/client-run.ts'
-import { runEtcdLoad } from '../load/etcd-load.ts'
+import { runGoLoad } from '../load/go-load.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { keyName } from '../load/requests.ts'
-import { fill, targetOf } from '../load/run-load.ts'
 import { deviceBytesWritten } from '../measure.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
-import type { AimRow, BenchContext, Part, PartResult } from './part.ts'
-import { aimRow } from './part.ts'
+import { Attempts } from './attempt.ts'
+import { fillKeys } from './drivers.ts'
+import type { BenchContext, Part, PartResult } from './part.ts'
 
 interface Sample {
   readonly system: string
@@ -28,10 +29,10 @@ interface Sample {
 const NODES = 3
 const CLIENTS = 256
 const SIZES = [
-  { valueBytes: 128, aim: 8, moonshot: 6 },
-  { valueBytes: 1_024, aim: 5, moonshot: 4 },
+  { valueBytes: 128, id: 'disk-128' },
+  { valueBytes: 1_024, id: 'disk-1024' },
 ] as const
-const FULL = { keys: 200_000, seconds: 15 }
+const FULL = { keys: 200_000, seconds: 12 }
 const SHORT = { keys: 10_000, seconds: 2 }
 /** The device is looked at this often, and counts as quiet when so little was written in between. */
 const LOOK_MS = 500
@@ -40,7 +41,9 @@ const LOOKS_MAX = 20
 
 export const diskBytes: Part = {
   name: 'disk-bytes',
+  runs: 'full',
   summary: 'bytes written to the block device for each byte put, with values of 128 bytes and 1 KiB',
+  estimateSeconds: ({ isShort, etcd }) => (isShort ? 12 : 36) * (etcd === undefined ? 2 : 4),
   run,
 }
 
@@ -51,14 +54,26 @@ async function run(context: BenchContext): Promise<PartResult> {
     const notes = [`${probe} is not on a block device of its own counters (tmpfs, overlay): no bytes were counted.`]
     return { ...result, tables: [], aims: [], raw: [], notes }
   }
+  const attempts = new Attempts(context, 'disk-bytes')
   const samples: Sample[] = []
   for (const { valueBytes } of SIZES) {
-    samples.push(await measure(context, context.quorate, valueBytes))
-    if (context.etcd !== undefined && context.etcdLoad !== undefined) {
-      samples.push(await measure(context, context.etcd, valueBytes))
+    const reference = context.etcdLoad === undefined ? undefined : context.etcd
+    for (const system of [context.quorate, reference]) {
+      if (system === undefined) continue
+      const what = `${system.name}, values of ${valueBytes} bytes`
+      const sample = await attempts.make(what, () => measure(context, system, valueBytes))
+      if (sample !== undefined) samples.push(sample)
     }
   }
-  return { ...result, tables: [table(samples)], aims: aims(samples), raw: samples, notes: notes(context, samples) }
+  const { failures } = attempts
+  return {
+    ...result,
+    tables: [table(samples)],
+    aims: aims(samples),
+    notes: notes(context, samples),
+    failures,
+    raw: samples,
+  }
 }
 
 async function measure(context: BenchContext, system: System, valueBytes: number): Promise<Sample> {
@@ -68,7 +83,7 @@ async function measure(context: BenchContext, system: System, valueBytes: number
   const running = await system.start(dir, { nodes: NODES })
   try {
     const dialect = system === context.quorate ? 'quorate' : 'etcd'
-    await fill({ targets: [targetOf(running.urls[0]!)], dialect, keys, valueBytes })
+    await fillKeys(context, running, dialect, { keys, valueBytes })
     const before = await settled(dir)
     const load = await drive(context, running, { isOurs: dialect === 'quorate', keys, valueBytes, seconds })
     const after = await settled(dir)
@@ -100,7 +115,7 @@ const drive = (
   const { isOurs, ...rest } = options
   return isOurs
     ? runClientLoad({ endpoints: urls, kind: 'put', callers: CLIENTS, ...rest })
-    : runEtcdLoad(context.etcdLoad!, { endpoints: [urls[0]!], op: 'put', clients: CLIENTS, ...rest })
+    : runGoLoad(context.etcdLoad!, { endpoints: [urls[0]!], op: 'put', clients: CLIENTS, ...rest })
 }
 
 /** Waits until caches are written and the device is quiet; where others keep it busy, the last look says how busy. */
@@ -149,16 +164,14 @@ function table(samples: readonly Sample[]): PartResult['tables'][number] {
   }
 }
 
-function aims(samples: readonly Sample[]): AimRow[] {
-  return SIZES.flatMap(({ valueBytes, aim, moonshot }) => {
+function aims(samples: readonly Sample[]): Reached[] {
+  return SIZES.flatMap(({ valueBytes, id }) => {
     const at = (name: string): Sample | undefined =>
       samples.find((sample) => sample.system === name && sample.valueBytes === valueBytes && sample.errors === '')
     const [ours, theirs] = [at('Quorate'), at('etcd')]
     if (ours === undefined) return []
     const beside = theirs === undefined ? '' : `; etcd ${theirs.perByte.toFixed(1)}`
-    const goal = { aim: -aim, moonshot: -moonshot, text: [String(aim), String(moonshot)] as const }
-    const workload = `bytes on disk a byte put and node, values of ${valueBytes} bytes`
-    return [aimRow(workload, goal, -ours.perByte, `${ours.perByte.toFixed(1)}${beside}`)]
+    return [{ id, value: ours.perByte, text: `${ours.perByte.toFixed(1)}${beside}` }]
   })
 }
 

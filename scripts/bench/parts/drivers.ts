@@ -1,10 +1,11 @@
 // How latency and growth reach each store: Quorate over HTTP, etcd over gRPC by its own Go client where that can be built, and over
 // JSON where it cannot.
-import { runEtcdLoad } from '../load/etcd-load.ts'
+import { runClientLoad } from '../load/client-run.ts'
+import { runGoLoad } from '../load/go-load.ts'
 import type { LoadResult } from '../load/load-result.ts'
-import { BENCH_KEYS, BENCH_VALUE_BYTES } from '../load/requests.ts'
+import { BENCH_KEYS, BENCH_VALUE_BYTES, fillKeysOf } from '../load/requests.ts'
 import type { Dialect } from '../load/requests.ts'
-import { fill, runLoad, targetOf } from '../load/run-load.ts'
+import { assertFilled, fill, runLoad, targetOf } from '../load/run-load.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
 import type { BenchContext } from './part.ts'
 
@@ -47,7 +48,7 @@ export function driversOf(context: BenchContext): readonly Driver[] {
     system: etcd,
     dialect: 'etcd',
     drive: ({ urls }, { kind, ...request }) =>
-      runEtcdLoad(etcdLoad, { ...request, op: kind, endpoints: [urls[0]!], timeoutMs: 10_000 }),
+      runGoLoad(etcdLoad, { ...request, op: kind, endpoints: [urls[0]!], timeoutMs: 10_000 }),
   }
   return [ours, theirs]
 }
@@ -60,12 +61,31 @@ const overHttp = (name: string, system: System, dialect: Dialect): Driver => ({
     runLoad({ ...request, targets: [targetOf(urls[0]!)], dialect, connections: clients }, onStart),
 })
 
-/** Through the same JSON transactions on both sides, so that what is there is the same too. */
-export const fillKeys = (
+/** How many filling transactions are under way. */
+const FILLERS = 8
+
+export interface Fill {
+  readonly keys: number
+  readonly valueBytes: number
+  /** Those below this number are there already. */
+  readonly from?: number
+}
+
+/** The same keys on both sides, each by the way that is quickest: transactions of its own client where there is one. */
+export async function fillKeys(
+  { etcdLoad }: Pick<BenchContext, 'etcdLoad'>,
   running: RunningSystem,
-  { dialect }: Driver,
-  { keys, valueBytes }: { readonly keys: number; readonly valueBytes: number },
-): Promise<LoadResult> => fill({ targets: [targetOf(running.urls[0]!)], dialect, keys, valueBytes })
+  dialect: Dialect,
+  { keys, valueBytes, from = 0 }: Fill,
+): Promise<LoadResult> {
+  const common = { keys, valueBytes, from }
+  if (dialect === 'quorate') {
+    return assertFilled(await runClientLoad({ ...common, endpoints: running.urls, kind: 'fill', callers: FILLERS }))
+  }
+  if (etcdLoad === undefined) return await fill({ ...common, targets: [targetOf(running.urls[0]!)], dialect })
+  const own = { endpoints: [running.urls[0]!], op: 'fill', clients: FILLERS, batch: fillKeysOf(valueBytes) } as const
+  return assertFilled(await runGoLoad(etcdLoad, { ...common, ...own }))
+}
 
 /** A run with errors is not a result. */
 export function assertClean(what: string, result: LoadResult): LoadResult {

@@ -1,216 +1,142 @@
-// What bends throughput and latency: the number of keys, the size of values, the number of connections, the number of nodes. One of
-// them moves at a time; the others stay at their defaults.
+// What bends throughput and latency beside the number of keys: the size of values, the number of connections, the number of nodes.
+// One of them moves at a time; the others stay at their defaults, whose own point is measured once and belongs to all three curves.
 import { temporaryFolder } from '../cleanup.ts'
-import type { LoadResult } from '../load/load-result.ts'
 import type { RunningSystem, StartOptions } from '../systems/system.ts'
-import { DEFAULTS, driversOf, fillKeys, milliseconds } from './drivers.ts'
-import type { DriveRequest, Driver } from './drivers.ts'
-import { aimRow } from './part.ts'
-import type { AimRow, BenchContext, NamedChart, Part, PartResult, Table } from './part.ts'
+import { Attempts } from './attempt.ts'
+import { DEFAULTS, driversOf, fillKeys } from './drivers.ts'
+import type { Driver } from './drivers.ts'
+import { measurePoint, pointsCharts, pointsTable } from './measure-point.ts'
+import type { Point } from './measure-point.ts'
+import type { BenchContext, Part, PartResult } from './part.ts'
 
-type Variable = 'keys' | 'value bytes' | 'connections' | 'nodes'
 type Nodes = StartOptions['nodes']
 
+const VARIABLES = ['value bytes', 'connections', 'nodes'] as const
+const DEFAULT_NODES: Nodes = 3
 /** A new store holds at most so many bytes of values before it is measured, so that large ones do not become a test of the disk's size. */
 const FILLED_BYTES_MAX = 256 * 1024 * 1024
-const LATENCY_SHARE = 0.5
+/** Large values are put by fewer connections: a store that sheds load when more bytes than this are under way does what it should. */
+const UNDER_WAY_BYTES_MAX = 16 * 1024 * 1024
+/** One store is started for each size and each number of nodes, one for all numbers of connections. */
+const START_AND_FILL_SECONDS = 5
 
-interface Point {
-  readonly variable: Variable
-  readonly x: number
-  readonly store: string
-  readonly kind: 'put' | 'get'
-  readonly saturation: LoadResult
-  /** At half of it, open loop. */
-  readonly half: LoadResult
+interface Steps {
+  readonly 'value bytes': readonly number[]
+  readonly connections: readonly number[]
+  readonly nodes: readonly Nodes[]
 }
+
+const FULL: Steps = {
+  'value bytes': [16, 1_024, 16_384, 262_144],
+  connections: [1, 16, 1_024, 4_096],
+  nodes: [1, 5, 7],
+}
+/** The reference shows where its curve goes with the ends alone. */
+const BESIDE: Steps = { 'value bytes': [16, 262_144], connections: [1, 4_096], nodes: [1, 7] }
+const SHORT: Steps = { 'value bytes': [16_384], connections: [1], nodes: [1] }
 
 export const growth: Part = {
   name: 'growth',
-  summary: 'throughput and latency as keys, values, connections and nodes grow, as curves',
+  runs: 'full',
+  summary: 'throughput and latency as values, connections and nodes grow, as curves',
+  estimateSeconds(context) {
+    const steps = driversOf(context).map((driver) => stepsOf(context, driver))
+    const starts = steps.reduce((sum, { nodes, 'value bytes': sizes }) => sum + nodes.length + sizes.length + 1, 0)
+    const points = steps.reduce((sum, { connections }) => sum + connections.length, starts)
+    return starts * START_AND_FILL_SECONDS + points * 4 * (context.seconds + 0.7)
+  },
   run,
 }
 
+const stepsOf = ({ isShort }: BenchContext, { dialect }: Driver): Steps =>
+  isShort ? SHORT : dialect === 'quorate' ? FULL : BESIDE
+
 async function run(context: BenchContext): Promise<PartResult> {
   const points: Point[] = []
+  const attempts = new Attempts(context, 'growth')
   for (const driver of driversOf(context)) {
-    points.push(...(await overKeys(context, driver)))
-    points.push(...(await overValues(context, driver)))
-    points.push(...(await overConnections(context, driver)))
-    points.push(...(await overNodes(context, driver)))
+    const steps = stepsOf(context, driver)
+    for (const [what, measured] of [
+      ['connections', overConnections],
+      ['value bytes', overValues],
+      ['nodes', overNodes],
+    ] as const) {
+      points.push(...((await attempts.make(`${what}, ${driver.name}`, () => measured(context, driver, steps))) ?? []))
+    }
   }
-  const variables: Variable[] = ['keys', 'value bytes', 'connections', 'nodes']
   return {
     title: 'Growth',
-    tables: variables.map((variable) => tableOf(variable, points)),
-    charts: variables.flatMap((variable) => chartsOf(variable, points)),
-    aims: aimsOf(points),
+    tables: VARIABLES.map((variable) => pointsTable(variable, points)),
+    charts: VARIABLES.flatMap((variable) => pointsCharts(variable, points)),
+    aims: [],
     notes: [
-      `Defaults: ${DEFAULTS.keys} keys, ${DEFAULTS.valueBytes}-byte values, ${DEFAULTS.clients} connections, 3 nodes. Latency is open-loop at half of the saturation of its own point.`,
+      `Defaults: ${DEFAULTS.keys} keys, ${DEFAULTS.valueBytes}-byte values, ${DEFAULTS.clients} connections, ${DEFAULT_NODES} nodes. Latency is open-loop at half of the saturation of its own point. Of values that are so large that more than ${UNDER_WAY_BYTES_MAX / 1024 ** 2} MiB would be under way there are fewer connections.`,
       'All nodes share this machine: a curve over nodes shows what more copies cost together, not what more machines give.',
     ],
+    failures: attempts.failures,
     raw: points,
   }
 }
 
-function powersOfTen(from: number, to: number): number[] {
-  const powers: number[] = []
-  for (let value = from; value <= to; value *= 10) powers.push(value)
-  return powers
-}
-
-/** One store that grows; what was there stays. */
-async function overKeys(context: BenchContext, driver: Driver): Promise<Point[]> {
-  const points: Point[] = []
-  await withSystem(driver, 3, async (system) => {
-    for (const keys of powersOfTen(10_000, context.isShort ? Math.min(context.keysMax, 100_000) : context.keysMax)) {
-      context.progress(`growth: filling ${driver.name} with ${keys} keys`)
-      await fillKeys(system, driver, { ...DEFAULTS, keys })
-      points.push(...(await measure(context, driver, system, 'keys', keys, { ...DEFAULTS, keys })))
+/** With the point of the defaults, for all three curves. */
+async function overConnections(context: BenchContext, driver: Driver, { connections }: Steps): Promise<Point[]> {
+  return await withSystem(context, driver, DEFAULT_NODES, DEFAULTS, async (system) => {
+    const points: Point[] = []
+    // The defaults come first: a point that overwhelms the store must not spoil them.
+    for (const clients of [DEFAULTS.clients, ...connections]) {
+      const place = { driver, system, variable: 'connections', x: clients, rounds: 1 }
+      const measured = await measurePoint(context, place, { ...DEFAULTS, clients })
+      points.push(...measured)
+      if (clients !== DEFAULTS.clients) continue
+      for (const point of measured) {
+        points.push({ ...point, variable: 'value bytes', x: DEFAULTS.valueBytes })
+        points.push({ ...point, variable: 'nodes', x: DEFAULT_NODES })
+      }
     }
+    return points
   })
-  return points
 }
 
-async function overValues(context: BenchContext, driver: Driver): Promise<Point[]> {
+async function overValues(context: BenchContext, driver: Driver, steps: Steps): Promise<Point[]> {
   const points: Point[] = []
-  for (const valueBytes of context.isShort ? [128, 16_384] : [16, 128, 1_024, 16_384, 262_144]) {
+  for (const valueBytes of steps['value bytes']) {
+    const clients = Math.min(DEFAULTS.clients, Math.floor(UNDER_WAY_BYTES_MAX / valueBytes))
     const keys = Math.max(100, Math.min(DEFAULTS.keys, Math.floor(FILLED_BYTES_MAX / valueBytes)))
-    await withSystem(driver, 3, async (system) => {
-      await fillKeys(system, driver, { keys, valueBytes })
-      const request = { ...DEFAULTS, keys, valueBytes }
-      points.push(...(await measure(context, driver, system, 'value bytes', valueBytes, request)))
-    })
+    const measured = await withSystem(context, driver, DEFAULT_NODES, { keys, valueBytes }, (system) =>
+      measurePoint(
+        context,
+        { driver, system, variable: 'value bytes', x: valueBytes, rounds: 1 },
+        { ...DEFAULTS, keys, valueBytes, clients },
+      ),
+    )
+    points.push(...measured)
   }
   return points
 }
 
-async function overConnections(context: BenchContext, driver: Driver): Promise<Point[]> {
+async function overNodes(context: BenchContext, driver: Driver, steps: Steps): Promise<Point[]> {
   const points: Point[] = []
-  await withSystem(driver, 3, async (system) => {
-    await fillKeys(system, driver, DEFAULTS)
-    for (const clients of context.isShort ? [1, 256] : [1, 4, 16, 64, 256, 1_024, 4_096]) {
-      const request = { ...DEFAULTS, clients }
-      points.push(...(await measure(context, driver, system, 'connections', clients, request)))
-    }
-  })
-  return points
-}
-
-async function overNodes(context: BenchContext, driver: Driver): Promise<Point[]> {
-  const points: Point[] = []
-  const counts: readonly Nodes[] = context.isShort ? [1, 3] : [1, 3, 5, 7]
-  for (const nodes of counts) {
-    await withSystem(driver, nodes, async (system) => {
-      await fillKeys(system, driver, DEFAULTS)
-      points.push(...(await measure(context, driver, system, 'nodes', nodes, DEFAULTS)))
-    })
+  for (const nodes of steps.nodes) {
+    const measured = await withSystem(context, driver, nodes, DEFAULTS, (system) =>
+      measurePoint(context, { driver, system, variable: 'nodes', x: nodes, rounds: 1 }, DEFAULTS),
+    )
+    points.push(...measured)
   }
   return points
 }
 
-async function withSystem(driver: Driver, nodes: Nodes, work: (system: RunningSystem) => Promise<void>): Promise<void> {
+async function withSystem<T>(
+  context: BenchContext,
+  driver: Driver,
+  nodes: Nodes,
+  filled: { readonly keys: number; readonly valueBytes: number },
+  work: (system: RunningSystem) => Promise<T>,
+): Promise<T> {
   const system = await driver.system.start(temporaryFolder('growth'), { nodes })
   try {
-    await work(system)
+    await fillKeys(context, system, driver.dialect, filled)
+    return await work(system)
   } finally {
     await system.stop()
   }
-}
-
-async function measure(
-  context: BenchContext,
-  driver: Driver,
-  system: RunningSystem,
-  variable: Variable,
-  x: number,
-  request: Omit<DriveRequest, 'kind'>,
-): Promise<Point[]> {
-  const points: Point[] = []
-  const timed = { ...request, seconds: context.seconds }
-  for (const kind of ['put', 'get'] as const) {
-    const saturation = await driver.drive(system, { ...timed, kind })
-    const rate = Math.max(1, Math.floor(saturation.perSecond * LATENCY_SHARE))
-    const half = await driver.drive(system, { ...timed, kind, rate })
-    const point: Point = { variable, x, store: driver.name, kind, saturation, half }
-    context.progress(`growth: ${variable} ${rowOf(point).join(' | ')}`)
-    points.push(point)
-  }
-  return points
-}
-
-const tableOf = (variable: Variable, points: readonly Point[]): Table => ({
-  title: `Growth of ${variable}`,
-  head: [variable, 'store', '', 'a second', 'p50 ms', 'p99 ms', 'p99.9 ms', "generator's lag p99 ms", 'errors'],
-  rows: points.filter((point) => point.variable === variable).map(rowOf),
-})
-
-function rowOf({ x, store, kind, saturation, half }: Point): string[] {
-  const errors = saturation.errors + half.errors
-  return [
-    String(x),
-    store,
-    kind.toUpperCase(),
-    saturation.perSecond.toFixed(0),
-    milliseconds(half.latency.p50),
-    milliseconds(half.latency.p99),
-    milliseconds(half.latency.p999),
-    milliseconds(half.generatorLag.p99),
-    errors === 0 ? '0' : `${errors}: not a result`,
-  ]
-}
-
-function chartsOf(variable: Variable, points: readonly Point[]): NamedChart[] {
-  const chosen = points.filter((point) => point.variable === variable && isClean(point))
-  const curves = [...new Set(chosen.map(({ store, kind }) => `${store}, ${kind.toUpperCase()}`))]
-  const series = (y: (point: Point) => number): NamedChart['chart']['series'] =>
-    curves.map((name) => ({
-      name,
-      points: chosen
-        .filter(({ store, kind }) => `${store}, ${kind.toUpperCase()}` === name)
-        .map((point) => [point.x, y(point)] as const),
-    }))
-  if (chosen.length === 0) return []
-  const file = variable.replaceAll(' ', '-')
-  const isLogX = variable !== 'nodes'
-  return [
-    {
-      name: `growth-${file}-throughput`,
-      chart: {
-        title: `Operations a second by ${variable}`,
-        xLabel: variable,
-        yLabel: 'operations a second',
-        isLogX,
-        series: series(({ saturation }) => saturation.perSecond),
-      },
-    },
-    {
-      name: `growth-${file}-p99`,
-      chart: {
-        title: `p99 at half of the saturation by ${variable}`,
-        xLabel: variable,
-        yLabel: 'ms',
-        isLogX,
-        isLogY: true,
-        series: series(({ half }) => Math.max(0.001, half.latency.p99 / 1_000)),
-      },
-    },
-  ]
-}
-
-const isClean = ({ saturation, half }: Point): boolean => saturation.errors === 0 && half.errors === 0
-
-/** Of the fewest and the most keys. */
-function aimsOf(points: readonly Point[]): AimRow[] {
-  return (['put', 'get'] as const).flatMap((kind) => {
-    const curve = points.filter(
-      (point) => point.variable === 'keys' && point.kind === kind && point.store.startsWith('Quorate'),
-    )
-    const [first, last] = [curve[0], curve.at(-1)]
-    if (first === undefined || last === undefined || last.x < 1_000_000 || !curve.every(isClean)) return []
-    const kept = last.saturation.perSecond / first.saturation.perSecond
-    const goal = { aim: 0.75, moonshot: 0.9, text: ['within 25 %', 'within 10 %'] } as const
-    const text = `${(100 * kept).toFixed(0)} % of the throughput at ${first.x} keys is left at ${last.x}`
-    return [aimRow(`throughput as keys grow, ${kind.toUpperCase()} over HTTP`, goal, kept, text)]
-  })
 }

@@ -1,11 +1,12 @@
-// All parts, in the order in which they run: the quick ones first.
+// All parts, in the order in which they run.
 import { diskBytes } from './disk-bytes.ts'
 import { etcdctlCheck } from './etcdctl-check.ts'
 import { failover } from './failover.ts'
 import { growth } from './growth.ts'
+import { keys } from './keys.ts'
 import { latency } from './latency.ts'
 import type { Part } from './part.ts'
-import { startMemory } from './start-memory.ts'
+import { profile } from './profile.ts'
 import { throughput } from './throughput.ts'
 
-export const PARTS: readonly Part[] = [throughput, diskBytes, etcdctlCheck, failover, startMemory, growth, latency]
+export const PARTS: readonly Part[] = [throughput, diskBytes, etcdctlCheck, failover, keys, growth, latency, profile]

@@ -4,6 +4,7 @@ import { temporaryFolder } from '../cleanup.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { median, summarize } from '../statistics.ts'
 import type { RunningSystem } from '../systems/system.ts'
+import { Attempts } from './attempt.ts'
 import { DEFAULTS, assertClean, driversOf, fillKeys, milliseconds } from './drivers.ts'
 import type { Driver } from './drivers.ts'
 import { longRun } from './long-run.ts'
@@ -14,8 +15,15 @@ const KINDS = ['put', 'get'] as const
 
 export const latency: Part = {
   name: 'latency',
+  runs: 'full',
   summary:
     'p50, p99, p99.9 and max at a constant rate, and over a long run with snapshots and a follower that catches up',
+  estimateSeconds: (context) => {
+    const { rounds, seconds, minutes } = context
+    const single = seconds + 0.8
+    const each = 2 * (rounds + 1 + 3 * rounds) * single
+    return 10 + driversOf(context).length * each + minutes * 60 + 15
+  },
   run,
 }
 
@@ -33,8 +41,10 @@ interface Running {
 }
 
 async function run(context: BenchContext): Promise<PartResult> {
-  const rows = await constantRates(context)
-  const long = await longRun(context)
+  const attempts = new Attempts(context, 'latency')
+  const rows: Row[] = []
+  await attempts.make('constant rates', () => constantRates(context, rows))
+  const long = await attempts.make('the long run', () => longRun(context))
   return {
     title: 'Latency',
     tables: [
@@ -43,30 +53,29 @@ async function run(context: BenchContext): Promise<PartResult> {
         head: ['', 'store', 'load', 'a second', 'p50', 'p99', 'p99.9', 'max', "generator's lag p99", 'errors'],
         rows: rows.map(describe),
       },
-      ...long.tables,
+      ...(long?.tables ?? []),
     ],
-    charts: long.charts,
+    charts: long?.charts ?? [],
     aims: [],
     notes: [
       'Saturation is closed-loop through the same generator, which takes its share of the same cores at either rate.',
       'The last rows of each kind have both stores at the same rate, half of the lower saturation.',
-      ...long.notes,
+      ...(long?.notes ?? []),
     ],
-    raw: { rows, long: long.raw },
+    failures: attempts.failures,
+    raw: { rows, long: long?.raw },
   }
 }
 
-async function constantRates(context: BenchContext): Promise<Row[]> {
+async function constantRates(context: BenchContext, rows: Row[]): Promise<void> {
   const running: Running[] = []
   try {
     for (const driver of driversOf(context)) {
       const system = await driver.system.start(temporaryFolder('latency'), { nodes: 3 })
       running.push({ driver, system })
-      await fillKeys(system, driver, DEFAULTS)
+      await fillKeys(context, system, driver.dialect, DEFAULTS)
     }
-    const rows: Row[] = []
     for (const kind of KINDS) rows.push(...(await ratesOf(context, kind, running)))
-    return rows
   } finally {
     await Promise.all(running.map(({ system }) => system.stop()))
   }

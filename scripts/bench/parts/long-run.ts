@@ -5,7 +5,7 @@ import { request } from 'undici'
 import { temporaryFolder } from '../cleanup.ts'
 import { checkBeside } from '../history.ts'
 import type { LoadResult } from '../load/load-result.ts'
-import type { RunningSystem } from '../systems/system.ts'
+import type { RunningNode, RunningSystem } from '../systems/system.ts'
 import { DEFAULTS, assertClean, driversOf, fillKeys, milliseconds } from './drivers.ts'
 import type { Driver, DriveRequest } from './drivers.ts'
 import type { BenchContext, NamedChart, Table } from './part.ts'
@@ -50,7 +50,7 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
   const seconds = Math.max(10, Math.round(context.minutes * 60))
   const system = await driver.system.start(temporaryFolder('long-run'), { nodes: 3 })
   try {
-    await fillKeys(system, driver, DEFAULTS)
+    await fillKeys(context, system, driver.dialect, DEFAULTS)
     const most = assertClean(
       'saturation before the long run',
       await driver.drive(system, { ...DEFAULTS, kind: 'put', seconds: Math.max(3, context.seconds) }),
@@ -86,17 +86,27 @@ async function drive(
   const started = new Promise<void>((resolve) => {
     start = resolve
   })
+  /** Beside the incidents that follow; what went wrong is told at the end. */
+  const watchReturn = async (): Promise<unknown> => {
+    try {
+      if (await isReadyBefore(over.signal, system.nodes[1]!)) note('follower caught up')
+      return undefined
+    } catch (error) {
+      return error
+    }
+  }
   const disturb = async (): Promise<void> => {
     await started
+    let returned: Promise<unknown> = Promise.resolve(undefined)
     beganMs = performance.now()
     for (const incident of INCIDENTS) {
       await pause(Math.max(0, incident.at * asked.seconds - sinceBegin()) * 1_000, undefined, { signal: over.signal })
       note(incident.name)
       await incident.act(system)
-      if (incident.name !== 'follower restarted') continue
-      await system.nodes[1]!.ready()
-      note('follower caught up')
+      if (incident.name === 'follower restarted') returned = watchReturn()
     }
+    const failure = await returned
+    if (failure !== undefined) throw failure
   }
   // The load's end ends the incidents too; one that was not reached by then is not an error.
   const disturbed = disturb().catch((error: unknown) => {
@@ -111,6 +121,21 @@ async function drive(
     start?.()
     await disturbed
   }
+}
+
+/** However long it takes to be sent the snapshot and the log behind it, unless the run ends first or the node does. */
+async function isReadyBefore(signal: AbortSignal, node: RunningNode): Promise<boolean> {
+  const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  while (!signal.aborted) {
+    try {
+      await Promise.race([node.ready(), aborted])
+      return !signal.aborted
+    } catch (error) {
+      // It waited for as long as such a wait may take; here a node that still runs may take longer.
+      if (!node.process.isRunning) throw error
+    }
+  }
+  return false
 }
 
 async function compact({ urls }: RunningSystem): Promise<void> {

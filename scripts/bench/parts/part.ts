@@ -1,4 +1,5 @@
 // What a part of the bench is: something that measures one kind of thing and hands back tables, charts, and raw numbers.
+import type { Reached } from '../aims.ts'
 import type { Chart } from '../chart.ts'
 import type { System } from '../systems/system.ts'
 
@@ -8,6 +9,8 @@ export interface BenchContext {
   readonly etcd: System | undefined
   /** The load generator with etcd's own Go client; undefined where it cannot be built. */
   readonly etcdLoad: string | undefined
+  /** NATS with its generator, a further column of throughput; undefined where either is not there. */
+  readonly nats: { readonly system: System; readonly load: string } | undefined
   readonly hasWrk: boolean
   /** Interleaved repetitions of each measurement. */
   readonly rounds: number
@@ -31,16 +34,6 @@ export interface Table {
   readonly rows: readonly (readonly string[])[]
 }
 
-/** A row of the table of aims: what was to be reached, and whether it was. */
-export interface AimRow {
-  readonly workload: string
-  readonly aim: string
-  readonly moonshot: string
-  /** With minimum and maximum where there are several rounds. */
-  readonly measured: string
-  readonly verdict: 'moonshot' | 'reached' | 'missed'
-}
-
 export interface NamedChart {
   /** Of the file, without its extension. */
   readonly name: string
@@ -51,9 +44,12 @@ export interface PartResult {
   readonly title: string
   readonly tables: readonly Table[]
   readonly charts: readonly NamedChart[]
-  readonly aims: readonly AimRow[]
+  /** For the table of aims. */
+  readonly aims: readonly Reached[]
   /** What a reader must know: what was left out and why, what was odd. */
   readonly notes: readonly string[]
+  /** What should have been measured, or proved, and was not: the run then ends with an error, and keeps what it has. */
+  readonly failures?: readonly string[]
   /** Every single measurement, for the JSON. */
   readonly raw: unknown
 }
@@ -62,19 +58,9 @@ export interface Part {
   readonly name: string
   /** One line for `--help`. */
   readonly summary: string
+  /** In which runs it is, unless it is asked for by name: `always` in the short form too. */
+  readonly runs: 'always' | 'full' | 'by name'
+  /** How long it takes on two quiet cores, roughly, for the estimate of the time that is left. */
+  estimateSeconds(context: BenchContext): number
   run(context: BenchContext): Promise<PartResult>
-}
-
-/**
- * The verdict on a row where more is better; `measured` is the number that decides, `text` what is printed of it. For what is
- * better when it is less, pass negative numbers.
- */
-export function aimRow(
-  workload: string,
-  goal: { readonly aim: number; readonly moonshot: number; readonly text: readonly [aim: string, moonshot: string] },
-  measured: number,
-  text: string,
-): AimRow {
-  const verdict = measured >= goal.moonshot ? 'moonshot' : measured >= goal.aim ? 'reached' : 'missed'
-  return { workload, aim: goal.text[0], moonshot: goal.text[1], measured: text, verdict }
 }

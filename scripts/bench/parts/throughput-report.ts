@@ -1,16 +1,14 @@
 // The tables of the throughput part, and its rows of the table of aims: each ratio is taken pair by pair, round by round.
+import { spread } from '../aims.ts'
+import type { AimId, Reached } from '../aims.ts'
 import { pairwiseRatio, summarize } from '../statistics.ts'
 import type { Summary } from '../statistics.ts'
 import type { Kind, Way } from './contenders.ts'
-import type { AimRow, Table } from './part.ts'
-import { aimRow } from './part.ts'
+import type { Table } from './part.ts'
 import type { Measurement } from './throughput.ts'
 
 const whole = (value: number): string => Math.round(value).toLocaleString('en-US')
 const times = (value: number): string => `${value.toFixed(2)}x`
-
-const spread = ({ median, min, max }: Summary, format: (value: number) => string): string =>
-  min === max ? format(median) : `${format(median)} (${format(min)} to ${format(max)})`
 
 interface Workload {
   readonly way: Way
@@ -97,47 +95,28 @@ const perSecond = ({ result }: Measurement): number => result.perSecond
 const medianLatency = ({ result }: Measurement): number => result.latency.p50
 const at = (way: Way, kind: Kind, clients: number): Workload => ({ way, kind, clients })
 
-export function throughputAims(measurements: readonly Measurement[]): AimRow[] {
-  const rows: AimRow[] = []
-  const compare = (
-    what: string,
-    [first, second]: readonly [Workload, Workload],
-    goal: readonly [aim: number, moonshot: number],
-    isLatency = false,
-  ): void => {
-    // A latency is better when it is less: how many times faster is theirs by ours.
-    const measured = isLatency
+export function throughputAims(measurements: readonly Measurement[]): Reached[] {
+  const rows: Reached[] = []
+  /** `extra`: with how many of whom, where the row's name does not say. */
+  const compare = (id: AimId, first: Workload, second: Workload, extra = ''): void => {
+    // A time is better when it is less: how many times as long theirs takes.
+    const measured = id.startsWith('one-client')
       ? ratio(measurements, second, first, medianLatency)
       : ratio(measurements, first, second, perSecond)
-    if (measured === undefined) return
-    const [aim, moonshot] = goal
-    const texts = [`${aim}x`, `${moonshot}x`] as const
-    rows.push(aimRow(what, { aim, moonshot, text: texts }, measured.median, spread(measured, times)))
+    if (measured !== undefined) rows.push({ id, value: measured.median, text: spread(measured, times) + extra })
   }
   const many = Math.max(0, ...measurements.filter(({ way }) => way === 'client').map(({ clients }) => clients))
   const txn = bestTransaction(measurements)
+  const callers = `, ${whole(many)} callers`
 
-  compare("HTTP PUT, 256 clients, against etcd's Go client", [at('http', 'put', 256), at('grpc', 'put', 256)], [2, 3])
-  compare("HTTP GET, 256 clients, against etcd's Go client", [at('http', 'get', 256), at('grpc', 'get', 256)], [3, 4.5])
-  const callers = `${whole(many)} callers`
-  compare(
-    `TypeScript client PUT, ${callers}, against etcd gRPC puts`,
-    [at('client', 'put', many), at('grpc', 'put', many)],
-    [4, 6],
-  )
-  compare(
-    `TypeScript client PUT, ${callers}, against etcd transactions of 128 puts, ${txn} clients`,
-    [at('client', 'put', many), at('txn', 'put', txn)],
-    [1.2, 2],
-  )
-  compare(
-    `TypeScript client GET, ${callers}, against etcd gRPC gets`,
-    [at('client', 'get', many), at('grpc', 'get', many)],
-    [10, 25],
-  )
-  compare('one client: median of a PUT', [at('http', 'put', 1), at('grpc', 'put', 1)], [1.5, 2], true)
-  compare('one client: median of a GET', [at('http', 'get', 1), at('grpc', 'get', 1)], [1.5, 2], true)
-  compare('HTTP PUT, 256 clients, against the ceiling', [at('http', 'put', 256), at('ceiling', 'put', 256)], [0.5, 0.8])
+  compare('http-put', at('http', 'put', 256), at('grpc', 'put', 256))
+  compare('http-get', at('http', 'get', 256), at('grpc', 'get', 256))
+  compare('client-put', at('client', 'put', many), at('grpc', 'put', many), callers)
+  compare('client-put-txn', at('client', 'put', many), at('txn', 'put', txn), `${callers}, ${txn} clients of etcd`)
+  compare('client-get', at('client', 'get', many), at('grpc', 'get', many), callers)
+  compare('one-client-put', at('http', 'put', 1), at('grpc', 'put', 1))
+  compare('one-client-get', at('http', 'get', 1), at('grpc', 'get', 1))
+  compare('ceiling', at('http', 'put', 256), at('ceiling', 'put', 256))
   return rows
 }
 

@@ -5,6 +5,7 @@ import { CpuMeter } from '../measure.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { median } from '../statistics.ts'
 import type { RunningSystem } from '../systems/system.ts'
+import { Attempts } from './attempt.ts'
 import { startField } from './contenders.ts'
 import type { Contender, Kind, Way } from './contenders.ts'
 import type { BenchContext, Part, PartResult } from './part.ts'
@@ -24,39 +25,47 @@ export interface Measurement {
 }
 
 /** Until the compilers have seen the hot paths. */
-const WARM_UP_SECONDS = 8
+const WARM_UP_SECONDS = 6
 const SHORT_WARM_UP_SECONDS = 2
 const WARM_UP_CLIENTS = 256
 const GATE_CLIENTS = 256
 
 export const throughput: Part = {
   name: 'throughput',
+  runs: 'always',
   summary: 'PUT and GET at saturation with 1 to 1,000 clients, over HTTP, with the client, beside etcd and the ceiling',
+  estimateSeconds: ({ isShort, rounds, seconds, etcdLoad }) =>
+    (isShort ? 25 : 75) + rounds * (seconds + 0.7) * (isShort ? 14 : 30) * (etcdLoad === undefined ? 0.6 : 1),
   run,
 }
 
 async function run(context: BenchContext): Promise<PartResult> {
+  const attempts = new Attempts(context, 'throughput')
   const field = await startField(context)
   try {
-    await warmUp(context, field.contenders)
+    await attempts.make('warming up', () => warmUp(context, field.contenders))
     const measurements: Measurement[] = []
     for (let round = 0; round < context.rounds; round++) {
       for (const { kind, clients } of workloads(field.contenders)) {
         for (const contender of field.contenders) {
           if (!contender.kinds.includes(kind) || !contender.clients.includes(clients)) continue
-          const measurement = await measure(context, field.systems, { contender, kind, clients, round })
+          const what = `${kind.toUpperCase()}, ${clients} clients, ${contender.name}, round ${round + 1}`
+          const asked = { contender, kind, clients, round }
+          const measurement = await attempts.make(what, () => measure(context, field.systems, asked))
+          if (measurement === undefined) continue
           measurements.push(measurement)
           context.progress(describe(measurement))
         }
       }
     }
-    const gate = await checkHistories(context, field.contenders)
+    const gate = await checkHistories(context, field.contenders, attempts)
     return {
       title: 'Throughput at saturation',
       tables: throughputTables(measurements),
       charts: [],
       aims: throughputAims(measurements),
       notes: [...field.notes, ...failures(measurements), ...idleShares(measurements), ...gate],
+      failures: attempts.failures,
       raw: measurements,
     }
   } finally {
@@ -82,15 +91,23 @@ async function warmUp(context: BenchContext, contenders: readonly Contender[]): 
 }
 
 /** One run of each workload of ours that is not measured, with the recorder beside it. */
-async function checkHistories(context: BenchContext, contenders: readonly Contender[]): Promise<string[]> {
+async function checkHistories(
+  context: BenchContext,
+  contenders: readonly Contender[],
+  attempts: Attempts,
+): Promise<string[]> {
   const lines: string[] = []
   for (const { way, name, kinds, system, drive } of contenders) {
     if (way !== 'http' && way !== 'client') continue
     for (const kind of kinds) {
       const what = `${kind.toUpperCase()}, ${GATE_CLIENTS} clients, ${name}`
-      const load = drive({ kind, clients: GATE_CLIENTS, seconds: context.seconds, seed: 0 })
-      const { operations, unknown } = await checkBeside(system.urls, what, load)
-      const line = `history beside ${what}: ${operations} operations through all nodes, ${unknown} of unknown outcome: linearizable`
+      const checked = await attempts.make(`history beside ${what}`, () => {
+        const load = drive({ kind, clients: GATE_CLIENTS, seconds: context.seconds, seed: 0 })
+        return checkBeside(system.urls, what, load)
+      })
+      if (checked === undefined) continue
+      const { operations, unknown } = checked
+      const line = `history beside ${what}: ${operations} operations through all nodes, ${unknown} writes of unknown outcome: linearizable`
       context.progress(line)
       lines.push(line)
     }

@@ -32,7 +32,8 @@ async function start(dir: string, options: StartOptions): Promise<RunningSystem>
     const addresses = ['--listen', listen, '--peer-listen', peers, '--peer-advertise', `127.0.0.1:${door}`]
     // The ballast is space set aside once, at the first start; it would count as bytes written.
     const rest = ['--ballast-size', '0', '--log-level', 'warn', ...(options.flags ?? [])]
-    const server = new ServerProcess(execPath, [BIN, 'serve', ...names, ...addresses, ...rest])
+    const runtime = options.nodeArguments?.(at) ?? []
+    const server = new ServerProcess(execPath, [...runtime, BIN, 'serve', ...names, ...addresses, ...rest])
     return node(name, `http://${listen}`, dataDir, server.start())
   })
   const stop = async (): Promise<void> => {

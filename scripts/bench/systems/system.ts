@@ -5,6 +5,8 @@ export interface StartOptions {
   readonly nodes: 1 | 3 | 5 | 7
   /** Further command-line arguments of each node, in the system's own words. */
   readonly flags?: readonly string[]
+  /** Arguments of Node.js itself for node number `node`, where the system runs on it. */
+  readonly nodeArguments?: (node: number) => readonly string[]
   /**
    * The port under which the other nodes reach the peer port `listens` of node number `node`, where something stands between
    * them. Left out: the port itself.
@@ -45,6 +47,8 @@ export interface RunningSystem {
   readonly processes: readonly RoleProcess[]
   /** Waits until one of the nodes that run leads, and gives its place in `nodes`. */
   leader(): Promise<number>
+  /** The same cluster with the node that leads now in the first place. */
+  leaderFirst(): Promise<RunningSystem>
   /** Kills all nodes and removes their data. Harmless when repeated. */
   stop(): Promise<void>
 }
@@ -75,12 +79,12 @@ export async function peerDoors(ports: readonly number[], options: StartOptions)
 }
 
 /** The nodes with their leader first, and what both systems' clusters have in common. */
-export async function runningSystem(
-  nodes: readonly RunningNode[],
-  isLeader: (node: RunningNode) => Promise<boolean>,
+export async function runningSystem<Node extends RunningNode>(
+  nodes: readonly Node[],
+  isLeader: (node: Node) => Promise<boolean>,
   stop: () => Promise<void>,
 ): Promise<RunningSystem> {
-  const leaderAmong = (list: readonly RunningNode[]): Promise<number> =>
+  const leaderAmong = (list: readonly Node[]): Promise<number> =>
     until('one of the nodes leads', async () => {
       const answers = await Promise.all(list.map((node) => isLeader(node)))
       const at = answers.lastIndexOf(true)
@@ -99,6 +103,7 @@ export async function runningSystem(
       }))
     },
     leader: () => leaderAmong(ordered),
+    leaderFirst: () => runningSystem(ordered, isLeader, stop),
     stop,
   }
 }

@@ -1,5 +1,8 @@
-// A series of faults of one kind on one system under a constant rate of writes, and the gap that each of them tears.
+// A series of faults of one kind on one system under a constant rate of writes, the gap that each of them tears, and a history of what
+// other clients see meanwhile.
 import { setTimeout as pause } from 'node:timers/promises'
+import { HistoryGate } from '../../history.ts'
+import type { CheckedHistory } from '../../history.ts'
 import { Load } from '../../load/load.ts'
 import type { LoadOptions } from '../../load/load.ts'
 import type { LoadResult } from '../../load/load-result.ts'
@@ -23,7 +26,10 @@ const WRITE_TIMEOUT_MS = 1_000
 const REMNANT_MS = 100
 /** The successes of so much time after that, and the cluster writes again. */
 const RECOVERED_SECONDS = 0.1
-const PHASE_MS = { min: 300, spread: 1_000 }
+/** Drawn from several periods of heartbeats, on either side. */
+const PHASE_MS = { min: 150, spread: 500 }
+/** What the history adds to the load: nine clients, ten times a second. */
+const HISTORY_PAUSE_MS = 100
 
 export interface Gap {
   /** From the last success before to the first success after. */
@@ -34,64 +40,97 @@ export interface Gap {
 
 export interface Series {
   readonly gaps: readonly Gap[]
-  /** Writes a second. */
-  readonly rate: number
-  readonly load: LoadResult
+  /** Writes of the load that succeeded, and those that did not in time. */
+  readonly successes: number
+  readonly errors: number
+  /** What was recorded beside them, which is linearizable. */
+  readonly history: CheckedHistory
 }
 
-export interface SeriesOptions {
+export interface Cluster {
   readonly system: RunningSystem
   readonly dialect: Dialect
   readonly network: PeerNetwork
+}
+
+export interface SeriesOptions {
+  readonly cluster: Cluster
   readonly fault: Fault
   readonly count: number
   readonly seed: number
+  /** Writes a second. */
+  readonly rate: number
 }
 
 export async function runSeries(options: SeriesOptions): Promise<Series> {
-  const { system, dialect, network, fault, count, seed } = options
-  const rate = await calmRate(options)
+  const { cluster, fault, rate, seed } = options
+  const { system, dialect } = cluster
   let successes: number[] = []
   const load = new Load(
     // Until it is told to stop.
-    { ...loadOptions(options), rate, seconds: 86_400 },
+    { ...loadOptions(cluster), rate, seed, seconds: 86_400 },
     { onSuccess: (atMs) => void successes.push(atMs) },
   )
-  const random = randomFrom(seed)
-  const loaded = load.run()
-  const gaps: Gap[] = []
-  const work = async (): Promise<void> => {
-    for (let at = 0; at < count; at++) {
-      const leader = system.nodes[await stableLeader(system)]!
-      // The phase of heartbeats and elections is drawn: a fault always at the same one would measure something else.
-      await pause(PHASE_MS.min + random() * PHASE_MS.spread)
-      successes = successes.slice(-1)
-      const beganMs = performance.now()
-      const undo = await fault.inject({ system, dialect, network, leader })
-      await until(
-        `writes succeed again after: ${fault.name}`,
-        async () => recovered(successes, beganMs, rate) || undefined,
-      )
-      gaps.push({ ms: longestGap(successes), leader: leader.name })
-      await undo()
-    }
+  const gate = new HistoryGate(system.urls, fault.name, {
+    dialect,
+    pauseMs: HISTORY_PAUSE_MS,
+    timeoutMs: WRITE_TIMEOUT_MS,
+  })
+  const takeSuccesses = (): number[] => {
+    const taken = successes
+    successes = taken.slice(-1)
+    return taken
   }
+  const loaded = load.run()
+  let gaps: readonly Gap[]
   try {
-    await Promise.race([work(), loaded])
+    const ended = loaded.then(({ firstError }) => {
+      throw new Error(`the load ended before the faults did: ${firstError}`)
+    })
+    gaps = await Promise.race([tearGaps(options, () => successes, takeSuccesses, gate), ended])
+  } catch (error) {
+    await gate.close()
+    throw error
   } finally {
     load.stop()
   }
-  return { gaps, rate, load: await loaded }
+  const { operations, errors } = await loaded
+  return { gaps, successes: operations, errors, history: await gate.finish() }
 }
 
-const loadOptions = ({ system, dialect, seed }: SeriesOptions): Omit<LoadOptions, 'rate' | 'seconds'> => ({
+async function tearGaps(
+  { cluster, fault, count, seed, rate }: SeriesOptions,
+  successes: () => readonly number[],
+  takeSuccesses: () => readonly number[],
+  gate: HistoryGate,
+): Promise<readonly Gap[]> {
+  const { system, dialect, network } = cluster
+  const random = randomFrom(seed)
+  const gaps: Gap[] = []
+  for (let at = 0; at < count; at++) {
+    const leader = system.nodes[await stableLeader(system)]!
+    gate.takeFreshKeys()
+    // The phase of heartbeats and elections is drawn: a fault always at the same one would measure something else.
+    await pause(PHASE_MS.min + random() * PHASE_MS.spread)
+    takeSuccesses()
+    const beganMs = performance.now()
+    const undo = await fault.inject({ system, dialect, network, leader })
+    const what = `writes succeed again after: ${fault.name}`
+    await until(what, async () => recovered(successes(), beganMs, rate) || undefined)
+    gaps.push({ ms: longestGap(takeSuccesses()), leader: leader.name })
+    await undo()
+  }
+  return gaps
+}
+
+const loadOptions = ({ system, dialect }: Cluster): Omit<LoadOptions, 'rate' | 'seconds'> => ({
   targets: system.urls.map(targetOf),
   dialect,
   kind: 'put',
   connections: CONNECTIONS,
   keys: 1_000,
   valueBytes: 128,
-  seed,
+  seed: 1,
   timeoutMs: WRITE_TIMEOUT_MS,
   isPrecise: false,
 })
@@ -100,9 +139,9 @@ const loadOptions = ({ system, dialect, seed }: SeriesOptions): Omit<LoadOptions
  * The highest of the rates at which answers come well before anybody gives up, while nothing is wrong. Patient trials: what is given up
  * goes on costing the store, and would spoil the next.
  */
-async function calmRate(options: SeriesOptions): Promise<number> {
+export async function calmRate(cluster: Cluster): Promise<number> {
   const trial = (rate: number): Promise<LoadResult> =>
-    new Load({ ...loadOptions(options), rate, seconds: TRIAL_SECONDS, timeoutMs: TRIAL_TIMEOUT_MS }).run()
+    new Load({ ...loadOptions(cluster), rate, seconds: TRIAL_SECONDS, timeoutMs: TRIAL_TIMEOUT_MS }).run()
   // Compilers see the hot paths for the first time.
   let result = await trial(RATES.at(-1)!)
   for (const rate of RATES) {

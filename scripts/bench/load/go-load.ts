@@ -1,4 +1,4 @@
-// Builds the load generator that drives etcd with etcd's own Go client, from what Debian packages, and runs it.
+// Builds the load generator that drives a store with the store's own Go client, from what Debian packages, and runs it.
 import { execFile } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,16 +7,24 @@ import { fileURLToPath } from 'node:url'
 import { runJson } from './run-json.ts'
 import type { LoadResult } from './load-result.ts'
 
-export const ETCD_LOAD_INSTALL = 'apt-get install golang-go golang-etcd-server-dev'
+export type GoStore = 'etcd' | 'nats'
 
-const SOURCE = fileURLToPath(new URL('./etcd-go', import.meta.url))
+export const GO_LOAD_INSTALL: Readonly<Record<GoStore, string>> = {
+  etcd: 'apt-get install golang-go golang-etcd-server-dev',
+  nats: 'apt-get install golang-go golang-github-nats-io-go-nats-dev',
+}
+
+const SOURCE = fileURLToPath(new URL('./go', import.meta.url))
 const DEBIAN_LIBRARIES = '/usr/share/gocode'
 
 /** Gives the program's path, or says why there is none. */
-export async function buildEtcdLoad(folder: string): Promise<{ readonly path: string } | { readonly absent: string }> {
+export async function buildGoLoad(
+  store: GoStore,
+  folder: string,
+): Promise<{ readonly path: string } | { readonly absent: string }> {
   const workspace = join(folder, 'go')
   mkdirSync(join(workspace, 'src'), { recursive: true })
-  const path = join(folder, 'etcd-load')
+  const path = join(folder, `${store}-load`)
   const env = {
     ...process.env,
     GO111MODULE: 'off',
@@ -25,7 +33,7 @@ export async function buildEtcdLoad(folder: string): Promise<{ readonly path: st
     GOTOOLCHAIN: 'local',
   }
   try {
-    await promisify(execFile)('go', ['build', '-o', path, '.'], { cwd: SOURCE, env })
+    await promisify(execFile)('go', ['build', '-tags', store, '-o', path, '.'], { cwd: SOURCE, env })
     return { path }
   } catch (error) {
     const { code, stderr } = error as NodeJS.ErrnoException & { readonly stderr?: string }
@@ -34,13 +42,15 @@ export async function buildEtcdLoad(folder: string): Promise<{ readonly path: st
   }
 }
 
-export interface EtcdLoadOptions {
+export interface GoLoadOptions {
   readonly endpoints: readonly string[]
   readonly op: 'put' | 'get' | 'txn' | 'fill'
   readonly clients?: number
   readonly connections?: number
   readonly seconds?: number
   readonly keys?: number
+  /** Of a fill: the first key's number. */
+  readonly from?: number
   readonly keyBytes?: number
   readonly valueBytes?: number
   readonly batch?: number
@@ -56,7 +66,7 @@ const FLAGS: Readonly<Record<string, string>> = {
   timeoutMs: 'timeout-ms',
 }
 
-export function runEtcdLoad(path: string, options: EtcdLoadOptions): Promise<LoadResult> {
+export function runGoLoad(path: string, options: GoLoadOptions): Promise<LoadResult> {
   const args = Object.entries(options).flatMap(([name, value]) => [
     `-${FLAGS[name] ?? name}`,
     Array.isArray(value) ? value.join(',') : String(value),

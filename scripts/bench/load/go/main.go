@@ -1,7 +1,7 @@
-// A load generator for etcd with etcd's own Go client over gRPC: puts, linearizable gets and transactions of puts, by a number of
-// clients in a closed loop, or open-loop at a fixed rate with intended start times. Prints one line of JSON (load-result.ts).
+// A load generator with a store's own Go client: puts, gets and transactions of puts, by a number of clients in a closed loop, or
+// open-loop at a fixed rate with intended start times. Prints one line of JSON (load-result.ts). Which store is chosen by a build tag.
 //
-// Built with Debian's packages: GO111MODULE=off GOPATH=<folder>:/usr/share/gocode go build.
+// Built with Debian's packages: GO111MODULE=off GOPATH=<folder>:/usr/share/gocode go build -tags etcd (or nats).
 package main
 
 import (
@@ -16,18 +16,16 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
-
-	"go.etcd.io/etcd/clientv3"
-	"go.uber.org/zap"
 )
 
 var (
 	endpoints   = flag.String("endpoints", "http://127.0.0.1:2379", "addresses, with commas between them")
 	operation   = flag.String("op", "put", "put, get, txn, or fill: each key once, in transactions")
 	clients     = flag.Int("clients", 64, "clients in a closed loop")
-	connections = flag.Int("connections", 0, "gRPC connections that the clients share; 0: one for 16 clients")
+	connections = flag.Int("connections", 0, "connections that the clients share; 0: one for 16 clients")
 	seconds     = flag.Float64("seconds", 5, "how long")
 	keys        = flag.Int("keys", 20000, "how many different keys")
+	from        = flag.Int("from", 0, "the number of the first key to fill")
 	keyBytes    = flag.Int("key-bytes", 0, "pad keys to this length")
 	valueBytes  = flag.Int("value-bytes", 128, "length of a value")
 	prefix      = flag.String("prefix", "bench/", "what keys begin with")
@@ -45,6 +43,16 @@ const openLoopWorkers = 2000
 // Values differ, and do not compress; a thousand of them are enough that no table of a store sees through it.
 const valuesPrepared = 1000
 
+// One connection to the store. Safe for many clients at once; file store_<tag>.go has `connect`.
+type store interface {
+	put(ctx context.Context, key, value string) error
+	// Whether there is such a key.
+	get(ctx context.Context, key string) (bool, error)
+	// All in one transaction, where the store has them; a key comes once.
+	putAll(ctx context.Context, keys, values []string) error
+	close()
+}
+
 func main() {
 	flag.Parse()
 	values := prepareValues()
@@ -59,7 +67,7 @@ func main() {
 		run.closedLoop()
 	}
 	for _, conn := range conns {
-		conn.Close()
+		conn.close()
 	}
 	line, err := json.Marshal(run.result())
 	if err != nil {
@@ -73,21 +81,14 @@ func fail(err error) {
 	os.Exit(1)
 }
 
-func dial() []*clientv3.Client {
+func dial() []store {
 	count := *connections
 	if count == 0 {
 		count = (*clients + 15) / 16
 	}
-	// What fails is counted and reported in the result; the client would log each of its attempts besides.
-	silent := zap.NewProductionConfig()
-	silent.Level = zap.NewAtomicLevelAt(zap.FatalLevel)
-	conns := make([]*clientv3.Client, count)
+	conns := make([]store, count)
 	for at := range conns {
-		conn, err := clientv3.New(clientv3.Config{
-			Endpoints:   strings.Split(*endpoints, ","),
-			DialTimeout: 5 * time.Second,
-			LogConfig:   &silent,
-		})
+		conn, err := connect(strings.Split(*endpoints, ","))
 		if err != nil {
 			fail(err)
 		}
@@ -116,39 +117,38 @@ func key(number int) string {
 }
 
 // One operation; how many keys it put or read.
-func (r *run) perform(conn *clientv3.Client, dice *rand.Rand) (int, error) {
+func (r *run) perform(conn store, dice *rand.Rand) (int, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(*timeoutMs)*time.Millisecond)
 	defer cancel()
 	switch *operation {
 	case "put":
-		_, err := conn.Put(ctx, key(dice.Intn(*keys)), r.values[dice.Intn(len(r.values))])
-		return 1, err
+		return 1, conn.put(ctx, key(dice.Intn(*keys)), r.values[dice.Intn(len(r.values))])
 	case "get":
-		answer, err := conn.Get(ctx, key(dice.Intn(*keys)))
-		if err == nil && len(answer.Kvs) == 0 {
+		isThere, err := conn.get(ctx, key(dice.Intn(*keys)))
+		if err == nil && !isThere {
 			return 0, fmt.Errorf("a key is missing: fill first")
 		}
 		return 1, err
 	case "txn":
-		// A transaction may put a key once.
-		puts := make([]clientv3.Op, 0, *batch)
+		names := make([]string, 0, *batch)
+		values := make([]string, 0, *batch)
 		taken := make(map[int]bool, *batch)
-		for len(puts) < *batch {
+		for len(names) < *batch {
 			number := dice.Intn(*keys)
 			if !taken[number] {
 				taken[number] = true
-				puts = append(puts, clientv3.OpPut(key(number), r.values[dice.Intn(len(r.values))]))
+				names = append(names, key(number))
+				values = append(values, r.values[dice.Intn(len(r.values))])
 			}
 		}
-		_, err := conn.Txn(ctx).Then(puts...).Commit()
-		return *batch, err
+		return *batch, conn.putAll(ctx, names, values)
 	}
 	return 0, fmt.Errorf("no such operation: %s", *operation)
 }
 
 // The shared state of the workers of one run.
 type run struct {
-	conns   []*clientv3.Client
+	conns   []store
 	values  []string
 	started time.Time
 	ended   time.Time
@@ -223,11 +223,11 @@ func (r *run) openLoop() {
 // Each key once, so that a get finds them all.
 func (r *run) fill() {
 	r.started = time.Now()
-	var next int64
+	next := int64(*from)
 	var workers sync.WaitGroup
 	for at := 0; at < *clients; at++ {
 		workers.Add(1)
-		go func(conn *clientv3.Client) {
+		go func(conn store) {
 			defer workers.Done()
 			for {
 				first := int(atomic.AddInt64(&next, int64(*batch))) - *batch
@@ -235,12 +235,14 @@ func (r *run) fill() {
 					return
 				}
 				start := time.Since(r.started)
-				puts := make([]clientv3.Op, 0, *batch)
+				names := make([]string, 0, *batch)
+				values := make([]string, 0, *batch)
 				for number := first; number < first+*batch && number < *keys; number++ {
-					puts = append(puts, clientv3.OpPut(key(number), r.values[number%len(r.values)]))
+					names = append(names, key(number))
+					values = append(values, r.values[number%len(r.values)])
 				}
-				_, err := conn.Txn(context.Background()).Then(puts...).Commit()
-				r.record.add(start, time.Since(r.started), len(puts), err)
+				err := conn.putAll(context.Background(), names, values)
+				r.record.add(start, time.Since(r.started), len(names), err)
 			}
 		}(r.conns[at%len(r.conns)])
 	}
