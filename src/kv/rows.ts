@@ -33,17 +33,20 @@ export class RowWriter {
   write(row: Row, value: Uint8Array | undefined): void {
     if (value === undefined && row.share === undefined) return
     const share = value === undefined ? undefined : rowShare(row.key, value)
+    const isNew = row.share === undefined
     if (row.share !== undefined) this.#delta = subtractHash(this.#delta, row.share)
     if (share !== undefined) this.#delta = addHash(this.#delta, share)
     row.share = share
-    this.#state.putRow(row.key, value)
+    this.#state.putRow(row.key, value, isNew)
   }
 }
 
 /** 8 bytes, one code unit each, so that ids and numbers order as they should. */
 const idUnits = (id: string): string => Buffer.from(id, 'hex').toString('latin1')
 const unitsId = (units: string): string => Buffer.from(units, 'latin1').toString('hex')
-const numberUnits = (value: number): string => idUnits(value.toString(16).padStart(16, '0'))
+const numberUnits = (value: number): string => wordUnits(Math.floor(value / 2 ** 32)) + wordUnits(value)
+const wordUnits = (word: number): string =>
+  String.fromCharCode((word >>> 24) & 0xff, (word >>> 16) & 0xff, (word >>> 8) & 0xff, word & 0xff)
 
 const ID_UNITS = 8
 

@@ -11,6 +11,35 @@ import { beginValue, openValue, sealValue } from './stored-value.ts'
 
 const ROWS_PER_CALL = 512
 
+export interface RowChange {
+  /** Undefined removes the row. */
+  readonly value: Uint8Array | undefined
+  /** There was none before the change. */
+  readonly isNew: boolean
+}
+
+/**
+ * What becomes of rows, taken together. A row that came and went leaves nothing behind: the result of a write that a session remembers lives
+ * until its client has heard of it, and seldom needs to reach the disk.
+ */
+export class RowChanges {
+  readonly #latest = new Map<RowKey, RowChange>()
+
+  get latest(): ReadonlyMap<RowKey, RowChange> {
+    return this.#latest
+  }
+
+  add(key: RowKey, { value, isNew }: RowChange): void {
+    const wasNew = this.#latest.get(key)?.isNew ?? isNew
+    if (value === undefined && wasNew) this.#latest.delete(key)
+    else this.#latest.set(key, { value, isNew: wasNew })
+  }
+
+  clear(): void {
+    this.#latest.clear()
+  }
+}
+
 /** A row's share of the digest; defined by the state machine. */
 export type RowDigest = (key: RowKey, value: Uint8Array) => Hash64
 

@@ -13,6 +13,7 @@ import type { Overlay } from './overlay.ts'
 import type { PinnedState } from './pinned-state.ts'
 import { isWhole } from './slot.ts'
 import type { Slot } from './slot.ts'
+import { RowChanges } from './rows.ts'
 import type { EntryChanges, Table } from './table.ts'
 
 /** Keys of a range that are looked at between two turns of others. */
@@ -30,7 +31,7 @@ export interface StagingOptions {
 export class Staging implements EntryChanges {
   readonly #options: StagingOptions
   readonly slots = new Map<KeyString, Slot>()
-  readonly rows = new Map<RowKey, Uint8Array | undefined>()
+  readonly rows = new RowChanges()
   records: KeyRecord[] = []
   /** What was fetched. */
   readonly #pinned = new Map<KeyString, Slot>()
@@ -71,9 +72,9 @@ export class Staging implements EntryChanges {
     this.records.push(record)
   }
 
-  putRow(key: RowKey, value: Uint8Array | undefined): void {
+  putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
     assert(isRowKey(key), 'a row outside the keyspaces of rows')
-    this.rows.set(key, value === undefined ? undefined : Buffer.from(value))
+    this.rows.add(key, { value: value === undefined ? undefined : Buffer.from(value), isNew })
   }
 
   /** The entry was committed, and the table holds what it left. */

@@ -191,8 +191,8 @@ export class StateDb implements StateStore {
     this.#staging.put(change)
   }
 
-  putRow(key: RowKey, value: Uint8Array | undefined): void {
-    this.#staging.putRow(key, value)
+  putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
+    this.#staging.putRow(key, value, isNew)
   }
 
   commitEntry(meta: KvMeta): void {

@@ -5,10 +5,11 @@
 // from the disk, and must find out that it did (551 of 2,000 unguarded reads returned an overwritten value, measured).
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { KeyRecord, KvMeta, Revision, RevisionId, RowKey } from '../../kv/types.ts'
+import type { KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
 import { EMPTY_OVERLAY, findRecord, lowerBoundOfRecords, overlayWith } from './overlay.ts'
 import type { Overlay } from './overlay.ts'
+import { RowChanges } from './rows.ts'
 import { ABSENT, recordBytes, slotBytes } from './slot.ts'
 import type { Slot } from './slot.ts'
 
@@ -23,8 +24,7 @@ export class Generation {
   readonly slots = new Map<KeyString, Slot>()
   /** Every change, in order. */
   readonly records: KeyRecord[] = []
-  /** The latest of each row; undefined removes it. */
-  readonly rows = new Map<RowKey, Uint8Array | undefined>()
+  readonly rows = new RowChanges()
   /** Records that history no longer needs. */
   readonly removals: RevisionId[] = []
   /** After the last entry gathered; undefined when it holds none. */
@@ -85,7 +85,7 @@ export interface EntryChanges {
   readonly slots: ReadonlyMap<KeyString, Slot>
   /** All its changes, in order. */
   readonly records: readonly KeyRecord[]
-  readonly rows: ReadonlyMap<RowKey, Uint8Array | undefined>
+  readonly rows: RowChanges
 }
 
 export class Table {
@@ -137,9 +137,9 @@ export class Table {
   /** Adds one entry. */
   commit({ slots, records, rows }: EntryChanges, meta: KvMeta): void {
     const generation = this.#gathering
-    for (const [key, value] of rows) {
-      generation.rows.set(key, value)
-      generation.sizeBytes += ROW_BYTES + key.length + (value?.length ?? 0)
+    for (const [key, change] of rows.latest) {
+      generation.rows.add(key, change)
+      generation.sizeBytes += ROW_BYTES + key.length + (change.value?.length ?? 0)
     }
     for (const [key, slot] of slots) {
       generation.slots.set(key, slot)

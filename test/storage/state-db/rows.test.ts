@@ -1,5 +1,6 @@
 // The rows beside the keys: they live and die with the entry that wrote them, move with the state, and are not believed blindly.
 import { afterEach, describe, expect, it } from 'vitest'
+import { RowChanges } from '../../../src/storage/state-db/rows.ts'
 import { rowKeyBytes } from '../../../src/storage/state-db/keys.ts'
 import { HOMES, Writer, countRows, memoryHome, transfer, until } from './support.ts'
 import type { Home } from './support.ts'
@@ -49,7 +50,7 @@ describe.each(HOMES)('the rows over %s', (_name, makeHome) => {
     expect(shown(rows)).toEqual({ 'l\0\xff': 'lease', 'q\x80': 'new', s: '' })
     expect([...rows.keys()]).toEqual(['l\0\xff', 'q\x80', 's'])
     expect(() => again.takeRows()).toThrow(/taken once already/)
-    expect(() => again.putRow('kkey', bytes('x'))).toThrow(/keyspaces of rows/)
+    expect(() => again.putRow('kkey', bytes('x'), true)).toThrow(/keyspaces of rows/)
     await again.close()
   })
 
@@ -112,6 +113,32 @@ describe.each(HOMES)('the rows over %s', (_name, makeHome) => {
   })
 })
 
+describe('changes of rows, taken together', () => {
+  const change = (value: string | undefined, isNew: boolean) => ({
+    value: value === undefined ? value : bytes(value),
+    isNew,
+  })
+
+  it('leave nothing of a row that came and went', () => {
+    const changes = new RowChanges()
+    changes.add('s1', change('a', true))
+    changes.add('s1', change('b', false))
+    changes.add('s1', change(undefined, false))
+    expect(changes.latest.size).toBe(0)
+    changes.add('s1', change('c', true))
+    expect(changes.latest.get('s1')).toEqual(change('c', true))
+  })
+
+  it('remove a row that was there before, also when it came back meanwhile', () => {
+    const changes = new RowChanges()
+    changes.add('s1', change(undefined, false))
+    changes.add('s1', change('a', true))
+    expect(changes.latest.get('s1')).toEqual(change('a', false))
+    changes.add('s1', change(undefined, false))
+    expect(changes.latest.get('s1')).toEqual(change(undefined, false))
+  })
+})
+
 describe('D5: damaged rows', () => {
   it('are refused at opening, at each byte', async () => {
     const home = await memoryHome()
@@ -133,7 +160,7 @@ describe('D5: damaged rows', () => {
       const { current: store } = await (await memoryHome()).open()
       const writer = new Writer(store)
       writer.rows([['lrow', undefined, bytes('value')]])
-      for (const [key, , after] of rows) store.putRow(key, after)
+      for (const [key, , after] of rows) store.putRow(key, after, false)
       // As if the state machine had not noticed.
       store.commitEntry({ ...store.meta, index: store.meta.index + 1 })
       await store.drain()
