@@ -41,13 +41,16 @@ export function flush(core: Core, leader: LeaderRole): void {
   const isRoundNew = openRound(core, leader)
   const isHeartbeatDue = leader.isHeartbeatDue
   leader.isHeartbeatDue = false
+  // While a write is young, the append that follows it is about to take the news along: under load that is each second message.
+  const isAppendNear = core.write?.ticks === 0
   for (const [peer, progress] of leader.peers) {
     const hasAppended = sendAppends(core, leader, peer, progress)
     // Readers and waiters at the followers should not have to wait for the next heartbeat to learn of a commit, nor reads
     // for an append to come along. Heartbeats on time leave in any case: their answers do not wait for the peer's disk.
     const isCommitNews = progress.state.kind === 'replicate' && committedAt(core, progress) > progress.sentCommitIndex
+    const isNewsDue = isCommitNews && !isAppendNear
     const isRoundDue = isRoundNew && isVoter(core.confState, peer)
-    if (isHeartbeatDue || (!hasAppended && (isCommitNews || isRoundDue))) sendHeartbeat(core, leader, peer, progress)
+    if (isHeartbeatDue || (!hasAppended && (isNewsDue || isRoundDue))) sendHeartbeat(core, leader, peer, progress)
   }
   if (isRoundNew) confirmRounds(core, leader) // A single voter is a quorum by itself.
 }
