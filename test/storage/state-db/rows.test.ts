@@ -1,6 +1,7 @@
 // The rows beside the keys: they live and die with the entry that wrote them, move with the state, and are not believed blindly.
 import { afterEach, describe, expect, it } from 'vitest'
 import { RowChanges } from '../../../src/storage/state-db/rows.ts'
+import type { RowChange } from '../../../src/storage/state-db/rows.ts'
 import { rowKeyBytes } from '../../../src/storage/state-db/keys.ts'
 import { HOMES, Writer, countRows, memoryHome, transfer, until } from './support.ts'
 import type { Home } from './support.ts'
@@ -113,12 +114,12 @@ describe.each(HOMES)('the rows over %s', (_name, makeHome) => {
   })
 })
 
-describe('changes of rows, taken together', () => {
-  const change = (value: string | undefined, isNew: boolean) => ({
-    value: value === undefined ? value : bytes(value),
-    isNew,
-  })
+const change = (value: string | undefined, isNew: boolean): RowChange => ({
+  value: value === undefined ? value : bytes(value),
+  isNew,
+})
 
+describe('changes of rows, taken together', () => {
   it('leave nothing of a row that came and went', () => {
     const changes = new RowChanges()
     changes.add('s1', change('a', true))
