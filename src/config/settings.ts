@@ -148,7 +148,7 @@ export const SETTINGS_SCHEMA = {
     'cache-size': {
       type: 'integer',
       minimum: 1 * MiB,
-      maximum: 64 * GiB,
+      maximum: 1 * GiB,
       kind: 'size',
       group: 'advanced',
       placeholder: 'SIZE',

@@ -22,6 +22,8 @@ const ENTRY_SHARE_MAX = 1 / 8
 /** Sizes are multiples of this: a key that is written again often has grown by a byte, and still fits where it was. */
 const GRAIN_BYTES = 32
 const RING_BYTES_MIN = 16 * 1024
+/** A ring of this size is copied within milliseconds. The next one is as large as it may be: memory never written to costs nothing. */
+const RING_BYTES_COPIED_MAX = 16 * 1024 * 1024
 /** Entries that get their second chance for the sake of one that is written: no insertion moves all there is. */
 const CHANCES_MAX = 8
 
@@ -133,9 +135,9 @@ export class Cache {
 
   /** In its first lap the ring grows until it is as large as it may be. */
   #grow(bytes: number): void {
-    const ring = Buffer.allocUnsafeSlow(
-      Math.min(this.#bytesMax, Math.max(bytes, this.#ring.length * 2, RING_BYTES_MIN)),
-    )
+    const doubled = Math.max(bytes, this.#ring.length * 2, RING_BYTES_MIN)
+    const isLast = doubled > Math.min(RING_BYTES_COPIED_MAX, this.#bytesMax)
+    const ring = Buffer.allocUnsafeSlow(isLast ? this.#bytesMax : doubled)
     this.#ring.copy(ring, 0, 0, this.#head)
     this.#ring = ring
   }

@@ -6,7 +6,7 @@ import { META_KEY, NODE_KEY, pointerKey, recordKey, rowKeyBytes } from './keys.t
 import { writeCheckpoints, writeMeta, writeRevisionId } from './meta-codec.ts'
 import { encodePointer, encodeRecord } from './record-codec.ts'
 import { encodeRow } from './rows.ts'
-import { beginValue, RowEncoder, sealValue } from './stored-value.ts'
+import { beginValue, StoredPair, sealValue } from './stored-value.ts'
 import type { Generation } from './table.ts'
 
 /** Operations that go into the batch before others get their turn: about a millisecond. */
@@ -16,18 +16,18 @@ const OPERATIONS_PER_TURN = 512
 export function* encodeGeneration(generation: Generation, batch: EngineBatch, cache: Cache): Generator<void> {
   let operations = 0
   const isTurnOver = (): boolean => ++operations % OPERATIONS_PER_TURN === 0
-  const recordRow = new RowEncoder()
-  const pointerRow = new RowEncoder()
+  const recordPair = new StoredPair()
+  const pointerPair = new StoredPair()
   for (const record of generation.records) {
-    encodeRecord(recordRow, record)
-    const stored = recordRow.value
-    batch.put(recordRow.key, stored)
+    encodeRecord(recordPair, record)
+    const stored = recordPair.value
+    batch.put(recordPair.key, stored)
     // Of a key that changed more than once only the last pointer is written.
     const slot = generation.slots.get(record.key)
     if (slot?.pointer !== undefined && slot.record === record) {
-      encodePointer(pointerRow, record.key, slot.pointer)
-      const pointer = pointerRow.value
-      batch.put(pointerRow.key, pointer)
+      encodePointer(pointerPair, record.key, slot.pointer)
+      const pointer = pointerPair.value
+      batch.put(pointerPair.key, pointer)
       cache.set(record.key, pointer, stored)
     }
     if (isTurnOver()) yield

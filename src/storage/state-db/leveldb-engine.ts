@@ -22,7 +22,7 @@ const MiB = 1024 * KiB
 export interface LevelDbOptions {
   /** LevelDB's own table in memory and its log; two of them may exist at a time. */
   readonly writeBufferSize: number
-  /** Blocks read and kept uncompressed. Ours (cache.ts) holds decoded keys; this one saves reads of the rest. */
+  /** Blocks read and kept uncompressed. Ours (cache.ts) holds single keys; this one saves reads of the rest. */
   readonly cacheSize: number
   readonly maxOpenFiles: number
   readonly maxFileSize: number

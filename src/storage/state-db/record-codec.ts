@@ -4,15 +4,15 @@ import { type ByteReader, DecodeError } from '../../lib/bytes.ts'
 import type { ByteWriter, KeyString } from '../../lib/bytes.ts'
 import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
 import { openValue } from './stored-value.ts'
-import type { RowEncoder } from './stored-value.ts'
+import type { StoredPair } from './stored-value.ts'
 import { revisionOf, writePointerKey, writeRecordKey } from './keys.ts'
 
 const POINTER_TOMBSTONE = 1
 
-/** Encodes a row of keyspace k. */
-export function encodePointer(row: RowEncoder, key: KeyString, pointer: KeyPointer): void {
-  writePointerKey(row.begin(), key)
-  const writer = row
+/** Writes a pair of keyspace k. */
+export function encodePointer(pair: StoredPair, key: KeyString, pointer: KeyPointer): void {
+  writePointerKey(pair.begin(), key)
+  const writer = pair
     .beginValue()
     .uint8(pointer.isTombstone ? POINTER_TOMBSTONE : 0)
     .varint(pointer.at.revision)
@@ -24,7 +24,7 @@ export function encodePointer(row: RowEncoder, key: KeyString, pointer: KeyPoint
     .int32(pointer.digest.lo)
     .varint(pointer.skips.length)
   for (const skip of pointer.skips) writer.varint(skip.revision).varint(skip.sub)
-  row.seal()
+  pair.seal()
 }
 
 export const decodePointer = (key: Buffer, stored: Buffer): KeyPointer => readPointer(openValue(key, stored))
@@ -54,11 +54,11 @@ const RECORD_FLAG = {
 } as const
 const RECORD_FLAGS_KNOWN = 63
 
-/** Encodes a row of keyspace r. */
-export function encodeRecord(row: RowEncoder, record: KeyRecord): void {
+/** Writes a pair of keyspace r. */
+export function encodeRecord(pair: StoredPair, record: KeyRecord): void {
   const { value, contentType, lease, predecessor, skip } = record
-  writeRecordKey(row.begin(), record.at)
-  const writer = row
+  writeRecordKey(pair.begin(), record.at)
+  const writer = pair
     .beginValue()
     .uint8(recordFlags(record))
     .varint(record.createRevision)
@@ -70,7 +70,7 @@ export function encodeRecord(row: RowEncoder, record: KeyRecord): void {
   if (contentType !== '') writeText(writer, contentType)
   if (lease !== '') writeText(writer, lease)
   if (value !== undefined) writer.bytes(value)
-  row.seal()
+  pair.seal()
 }
 
 /** The record's value is a view of `stored`. */

@@ -157,7 +157,7 @@ export class Staging implements EntryChanges {
     for (const [nth, [key, { pointer }]] of lacking.entries()) found.set(key, { pointer, record: records[nth] })
   }
 
-  /** What is in the cache now may be gone when apply asks: each look at the cache moves others out of it. */
+  /** What is in memory now may be gone when apply asks: a batch that is written leaves the table, and pushes others out of the cache. */
   #hold(key: KeyString, slot: Slot | undefined): boolean {
     if (slot === undefined) return false
     if (!this.slots.has(key)) this.#pinned.set(key, slot)

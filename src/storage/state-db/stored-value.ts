@@ -11,14 +11,12 @@ export const VALUE_FORMAT = 1
 const CHECKSUM_BYTES = 4
 const ENVELOPE_BYTES = 1 + CHECKSUM_BYTES
 
-/**
- * Writes rows, one after another, in the same memory: the key, then its value. Both are views, good until the next row.
- */
-export class RowEncoder {
+/** A key and its stored value, written in one piece of memory, one pair after another. Both are views, good until the next one begins. */
+export class StoredPair {
   readonly #writer = new ByteWriter(4_096)
   #keyLength = 0
 
-  /** Begins a row; the key's bytes follow. */
+  /** The key's bytes follow. */
   begin(): ByteWriter {
     return this.#writer.reset()
   }
@@ -29,7 +27,7 @@ export class RowEncoder {
     return this.#writer.uint8(VALUE_FORMAT)
   }
 
-  /** The row is complete. */
+  /** The pair is complete. */
   seal(): void {
     this.#writer.uint32(crc32(this.#writer.finish()))
   }
