@@ -180,6 +180,11 @@ export class ByteWriter {
     return this.#bytes.subarray(0, this.#length)
   }
 
+  /** What it writes to, for those who know where they wrote. It writes elsewhere once it has grown. */
+  get memory(): Buffer {
+    return this.#bytes
+  }
+
   /** A part of what was written, as a view. */
   slice(from: number, to: number = this.#length): Buffer {
     return this.#bytes.subarray(from, to)

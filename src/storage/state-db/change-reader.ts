@@ -4,6 +4,8 @@ import { assert } from '../../lib/assert.ts'
 import type { KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
 import type { HistoryPage } from '../../node/ports.ts'
 import { damagedAt, decodeStored } from './decode-stored.ts'
+import { recordsOf } from './encoded-changes.ts'
+import type { ChangesPart } from './encoded-changes.ts'
 import type { Engine } from './engine.ts'
 import { recordKey } from './keys.ts'
 import type { PointReader } from './point-reader.ts'
@@ -42,9 +44,9 @@ export class ChangeReader {
     const page = new PageOfChanges(bounds)
     // What is in memory now is kept, because it may leave for the disk while the disk is read for what came before it.
     const recent = table.recordsFrom(from)
-    const recentFrom = recent[0]?.at.revision ?? revision + 1
+    const recentFrom = firstOf(recent)?.revision ?? revision + 1
     if (from < recentFrom) await this.#fromDisk(from, recentFrom, page)
-    for (const record of recent) if (!page.add(record)) break
+    for (const record of recordsOf(recent)) if (!page.add(record)) break
     // Compacted while the disk was read: the oldest ones may have been missed.
     return from < meta().compactRevision ? undefined : page.finish(revision)
   }
@@ -76,6 +78,11 @@ export class ChangeReader {
       await range.close()
     }
   }
+}
+
+function firstOf(parts: readonly ChangesPart[]): RevisionId | undefined {
+  const part = parts.find(({ from, to }) => from < to)
+  return part?.changes.at(part.from)
 }
 
 /** Gathers whole revisions within bounds, but always at least one. */

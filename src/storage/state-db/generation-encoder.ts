@@ -1,12 +1,11 @@
-// A generation of the table becomes a batch. What is encoded for the disk is also what the cache keeps, so it is encoded once.
+// A generation of the table becomes a batch, and what leaves the table that way goes into the cache.
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Cache } from './cache.ts'
 import type { EngineBatch } from './engine.ts'
 import { META_KEY, NODE_KEY, pointerKey, recordKey, rowKeyBytes } from './keys.ts'
 import { writeCheckpoints, writeMeta, writeRevisionId } from './meta-codec.ts'
-import { encodePointer, encodeRecord } from './record-codec.ts'
 import { encodeRow } from './rows.ts'
-import { beginValue, StoredPair, sealValue } from './stored-value.ts'
+import { beginValue, sealValue } from './stored-value.ts'
 import type { Generation } from './table.ts'
 
 /** Operations that go into the batch before others get their turn: about a millisecond. */
@@ -16,24 +15,19 @@ const OPERATIONS_PER_TURN = 512
 export function* encodeGeneration(generation: Generation, batch: EngineBatch, cache: Cache): Generator<void> {
   let operations = 0
   const isTurnOver = (): boolean => ++operations % OPERATIONS_PER_TURN === 0
-  const recordPair = new StoredPair()
-  const pointerPair = new StoredPair()
-  for (const record of generation.records) {
-    encodeRecord(recordPair, record)
-    const stored = recordPair.value
-    batch.put(recordPair.key, stored)
+  const { changes } = generation
+  for (let change = 0; change < changes.count; change++) {
+    const record = changes.storedRecord(change)
+    batch.put(changes.recordKey(change), record)
     // Of a key that changed more than once only the last pointer is written.
-    const slot = generation.slots.get(record.key)
-    if (slot?.pointer !== undefined && slot.record === record) {
-      encodePointer(pointerPair, record.key, slot.pointer)
-      const pointer = pointerPair.value
-      batch.put(pointerPair.key, pointer)
-      cache.set(record.key, pointer, stored)
+    if (generation.isLatest(change)) {
+      const pointer = changes.storedPointer(change)
+      batch.put(changes.pointerKey(change), pointer)
+      cache.set(changes.key(change), pointer, record)
     }
     if (isTurnOver()) yield
   }
-  for (const [key, slot] of generation.hasRemovals ? generation.slots : []) {
-    if (slot.pointer !== undefined) continue
+  for (const key of generation.removedKeys()) {
     batch.delete(pointerKey(key))
     cache.set(key)
     if (isTurnOver()) yield

@@ -70,10 +70,19 @@ export const writeRecordKey = (writer: ByteWriter, { revision, sub }: RevisionId
 
 export function revisionOf(recordKey: Buffer): RevisionId {
   if (recordKey.length !== RECORD_KEY_BYTES) throw new DecodeError(`a record's key of ${recordKey.length} bytes`)
-  const revision = recordKey.readUInt32BE(1) * 2 ** 32 + recordKey.readUInt32BE(5)
-  if (!Number.isSafeInteger(revision)) throw new DecodeError('a revision is above 2^53 - 1')
-  return { revision, sub: recordKey.readUInt32BE(9) }
+  return revisionAt(recordKey, 0)
 }
+
+/** What a record's key says that begins there. */
+export function revisionAt(bytes: Buffer, keyAt: number): RevisionId {
+  const revision = bytes.readUInt32BE(keyAt + 1) * 2 ** 32 + bytes.readUInt32BE(keyAt + 5)
+  if (!Number.isSafeInteger(revision)) throw new DecodeError('a revision is above 2^53 - 1')
+  return { revision, sub: bytes.readUInt32BE(keyAt + 9) }
+}
+
+/** The order of records' keys. */
+export const isRevisionBefore = (a: RevisionId, b: RevisionId): boolean =>
+  a.revision < b.revision || (a.revision === b.revision && a.sub < b.sub)
 
 export const META_KEY = {
   format: Buffer.from('mformat'),

@@ -1,7 +1,6 @@
 // A part of the table in the order of its keys, for walks over ranges: it never changes once made, so whoever holds it sees the
 // table as it was. The next one is made from the last by merging what came since.
 import type { KeyString } from '../../lib/bytes.ts'
-import type { KeyRecord, RevisionId } from '../../kv/types.ts'
 import type { Slot } from './slot.ts'
 
 export interface Overlay {
@@ -53,22 +52,4 @@ export function lowerBound(keys: readonly KeyString[], key: KeyString): number {
 export function findSlot(overlay: Overlay, key: KeyString): Slot | undefined {
   const at = lowerBound(overlay.keys, key)
   return overlay.keys[at] === key ? overlay.slots[at] : undefined
-}
-
-/** Where the first record at or above `at` is, among records in the order in which they were made. */
-export function lowerBoundOfRecords(records: readonly KeyRecord[], at: RevisionId): number {
-  let low = 0
-  let high = records.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    const found = records[middle]!.at
-    if (found.revision < at.revision || (found.revision === at.revision && found.sub < at.sub)) low = middle + 1
-    else high = middle
-  }
-  return low
-}
-
-export function findRecord(records: readonly KeyRecord[], at: RevisionId): KeyRecord | undefined {
-  const found = records[lowerBoundOfRecords(records, at)]
-  return found !== undefined && found.at.revision === at.revision && found.at.sub === at.sub ? found : undefined
 }

@@ -12,7 +12,7 @@ import type { Engine, EngineSnapshot } from './engine.ts'
 import { KeyScan } from './key-scan.ts'
 import type { ScannedKey } from './key-scan.ts'
 import { pointerKey, recordKey } from './keys.ts'
-import { findRecord, findSlot } from './overlay.ts'
+import { findSlot } from './overlay.ts'
 import type { Overlay } from './overlay.ts'
 import { decodePointer, decodeRecord } from './record-codec.ts'
 import type { Slot } from './slot.ts'
@@ -47,7 +47,7 @@ export class PinnedState {
   readonly #snapshot: EngineSnapshot
   /** Newest first. */
   readonly #layers: readonly Overlay[]
-  readonly #records: FrozenTable['records']
+  readonly #changes: FrozenTable['changes']
   #recordsPerCall = RECORDS_FIRST
 
   /** Pins at once. `staged` comes on top of what was committed. */
@@ -55,7 +55,7 @@ export class PinnedState {
     this.#source = source
     this.#snapshot = source.engine.snapshot()
     this.#layers = staged === undefined ? table.layers : [staged, ...table.layers]
-    this.#records = table.records
+    this.#changes = table.changes
   }
 
   scan(range: KeyRange, isReverse: boolean): KeyScan {
@@ -137,8 +137,8 @@ export class PinnedState {
   }
 
   #inMemory(at: RevisionId): KeyRecord | undefined {
-    for (const records of this.#records) {
-      const record = findRecord(records, at)
+    for (const changes of this.#changes) {
+      const record = changes.find(at)
       if (record !== undefined) return record
     }
     return undefined

@@ -4,15 +4,15 @@ import { type ByteReader, DecodeError } from '../../lib/bytes.ts'
 import type { ByteWriter, KeyString } from '../../lib/bytes.ts'
 import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
 import { openValue } from './stored-value.ts'
-import type { StoredPair } from './stored-value.ts'
+import type { StoredPairs } from './stored-value.ts'
 import { revisionOf, writePointerKey, writeRecordKey } from './keys.ts'
 
 const POINTER_TOMBSTONE = 1
 
 /** Writes a pair of keyspace k. */
-export function encodePointer(pair: StoredPair, key: KeyString, pointer: KeyPointer): void {
-  writePointerKey(pair.begin(), key)
-  const writer = pair
+export function encodePointer(pairs: StoredPairs, key: KeyString, pointer: KeyPointer): void {
+  writePointerKey(pairs.begin(), key)
+  const writer = pairs
     .beginValue()
     .uint8(pointer.isTombstone ? POINTER_TOMBSTONE : 0)
     .varint(pointer.at.revision)
@@ -24,7 +24,7 @@ export function encodePointer(pair: StoredPair, key: KeyString, pointer: KeyPoin
     .int32(pointer.digest.lo)
     .varint(pointer.skips.length)
   for (const skip of pointer.skips) writer.varint(skip.revision).varint(skip.sub)
-  pair.seal()
+  pairs.seal()
 }
 
 export const decodePointer = (key: Buffer, stored: Buffer): KeyPointer => readPointer(openValue(key, stored))
@@ -55,10 +55,10 @@ const RECORD_FLAG = {
 const RECORD_FLAGS_KNOWN = 63
 
 /** Writes a pair of keyspace r. */
-export function encodeRecord(pair: StoredPair, record: KeyRecord): void {
+export function encodeRecord(pairs: StoredPairs, record: KeyRecord): void {
   const { value, contentType, lease, predecessor, skip } = record
-  writeRecordKey(pair.begin(), record.at)
-  const writer = pair
+  writeRecordKey(pairs.begin(), record.at)
+  const writer = pairs
     .beginValue()
     .uint8(recordFlags(record))
     .varint(record.createRevision)
@@ -70,7 +70,7 @@ export function encodeRecord(pair: StoredPair, record: KeyRecord): void {
   if (contentType !== '') writeText(writer, contentType)
   if (lease !== '') writeText(writer, lease)
   if (value !== undefined) writer.bytes(value)
-  pair.seal()
+  pairs.seal()
 }
 
 /** The record's value is a view of `stored`. */

@@ -34,10 +34,6 @@ export class RowChanges {
     if (value === undefined && wasNew) this.#latest.delete(key)
     else this.#latest.set(key, { value, isNew: wasNew })
   }
-
-  clear(): void {
-    this.#latest.clear()
-  }
 }
 
 /** A row's share of the digest; defined by the state machine. */

@@ -1,5 +1,4 @@
-// What memory knows of one key, and what it costs to hold it in the table.
-import type { KeyString } from '../../lib/bytes.ts'
+// What memory knows of one key.
 import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
 
 export interface Slot {
@@ -15,18 +14,3 @@ export const ABSENT: Slot = { pointer: undefined, record: undefined }
 export const isWhole = (slot: Slot): boolean => slot.pointer === undefined || slot.record !== undefined
 
 export const isSameChange = (a: RevisionId, b: RevisionId): boolean => a.revision === b.revision && a.sub === b.sub
-
-// Measured with a heap of a million slots, rounded up.
-const SLOT_BYTES = 120
-const POINTER_BYTES = 200
-const SKIP_BYTES = 32
-const RECORD_BYTES = 320
-
-export const recordBytes = (record: KeyRecord): number =>
-  RECORD_BYTES + (record.value?.length ?? 0) + record.contentType.length + record.lease.length
-
-export const slotBytes = (key: KeyString, slot: Slot): number =>
-  SLOT_BYTES +
-  key.length +
-  (slot.pointer === undefined ? 0 : POINTER_BYTES + slot.pointer.skips.length * SKIP_BYTES) +
-  (slot.record === undefined ? 0 : recordBytes(slot.record))

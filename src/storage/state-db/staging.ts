@@ -4,10 +4,10 @@
 import { singleKeyOf } from '../../api/ranges.ts'
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RevisionId, RowKey } from '../../kv/types.ts'
+import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RowKey } from '../../kv/types.ts'
 import type { Cache } from './cache.ts'
 import type { KeyReader } from './key-reader.ts'
-import { isRowKey } from './keys.ts'
+import { isRevisionBefore, isRowKey } from './keys.ts'
 import { EMPTY_OVERLAY, overlayWith } from './overlay.ts'
 import type { Overlay } from './overlay.ts'
 import type { PinnedState } from './pinned-state.ts'
@@ -30,12 +30,12 @@ export interface StagingOptions {
 
 export class Staging implements EntryChanges {
   readonly #options: StagingOptions
-  readonly slots = new Map<KeyString, Slot>()
-  readonly rows = new RowChanges()
-  records: KeyRecord[] = []
+  slots = new Map<KeyString, Slot>()
+  rows = new RowChanges()
+  changes: Change[] = []
   /** What was fetched. */
-  readonly #pinned = new Map<KeyString, Slot>()
-  readonly #ranges = new Map<RangeRead, readonly KeyString[]>()
+  #pinned = new Map<KeyString, Slot>()
+  #ranges = new Map<RangeRead, readonly KeyString[]>()
 
   constructor(options: StagingOptions) {
     this.#options = options
@@ -59,17 +59,15 @@ export class Staging implements EntryChanges {
 
   put(change: Change): void {
     const { pointer } = change
-    const { at, value } = change.record
+    const { at } = change.record
     // Every put comes through here: messages are made only for claims that are broken.
     if (pointer.at.revision !== at.revision || pointer.at.sub !== at.sub)
       assert(false, `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`)
-    const last = this.records.at(-1)?.at
-    if (last !== undefined && !isBefore(last, at))
+    const last = this.changes.at(-1)?.pointer.at
+    if (last !== undefined && !isRevisionBefore(last, at))
       assert(false, `change ${at.revision}/${at.sub} came after change ${last.revision}/${last.sub}`)
-    // The value is a view of a whole entry's bytes: kept as it is, one small value would pin up to a megabyte.
-    const record = value === undefined ? change.record : { ...change.record, value: Buffer.from(value) }
-    this.slots.set(record.key, { pointer, record })
-    this.records.push(record)
+    this.slots.set(change.record.key, change)
+    this.changes.push(change)
   }
 
   putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
@@ -79,11 +77,11 @@ export class Staging implements EntryChanges {
 
   /** The entry was committed, and the table holds what it left. */
   clear(): void {
-    this.slots.clear()
-    this.rows.clear()
-    this.records = []
-    this.#pinned.clear()
-    this.#ranges.clear()
+    this.slots = new Map()
+    this.rows = new RowChanges()
+    this.changes = []
+    this.#pinned = new Map()
+    this.#ranges = new Map()
   }
 
   /** Everything wanted is in memory, and stays there. */
@@ -192,8 +190,5 @@ export class Staging implements EntryChanges {
     return slot
   }
 }
-
-const isBefore = (a: RevisionId, b: RevisionId): boolean =>
-  a.revision < b.revision || (a.revision === b.revision && a.sub < b.sub)
 
 const isLive = ({ pointer }: Slot): boolean => pointer !== undefined && !pointer.isTombstone

@@ -2,6 +2,7 @@
 // the entry being applied (staged), the table of what is committed but not yet on disk, the cache, the disk.
 import { assert, present } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
+import { TransientMap } from '../../lib/transient.ts'
 import type {
   Change,
   KeyPointer,
@@ -96,7 +97,8 @@ export class StateDb implements StateStore {
   readonly #persistedCallbacks: ((persisted: EntryId) => void)[] = []
   readonly #failureCallbacks: ((error: Error) => void)[] = []
   /** Reads, slices and batches under way, to be waited for before the engine is closed. */
-  readonly #calls = new Set<Promise<unknown>>()
+  readonly #calls = new TransientMap<Promise<unknown>>()
+  #lastCall = 0
 
   constructor(options: StateDbOptions) {
     const { engine, stored, gate, clock, limits, where } = options
@@ -300,7 +302,7 @@ export class StateDb implements StateStore {
   async #close(): Promise<void> {
     await this.#history.stop()
     if (this.#failure === undefined) await this.#writeBehind.drain()
-    while (this.#calls.size > 0) await Promise.allSettled(this.#calls)
+    while (this.#calls.size > 0) await Promise.allSettled(this.#calls.values())
     for (const pinned of [...this.#views, ...this.#snapshots]) await pinned.close()
     await this.#writeBehind.whenIdle()
     await this.#options.engine.close()
@@ -330,14 +332,15 @@ export class StateDb implements StateStore {
     this.#assertUsable()
     if (this.#closing !== undefined) throw new StateClosedError()
     const running = call()
-    this.#calls.add(running)
+    const number = ++this.#lastCall
+    this.#calls.set(number, running)
     try {
       return await running
     } catch (error) {
       this.#fail(error)
       throw error
     } finally {
-      this.#calls.delete(running)
+      this.#calls.delete(number)
     }
   }
 

@@ -11,33 +11,56 @@ export const VALUE_FORMAT = 1
 const CHECKSUM_BYTES = 4
 const ENVELOPE_BYTES = 1 + CHECKSUM_BYTES
 
-/** A key and its stored value, written in one piece of memory, one pair after another. Both are views, good until the next one begins. */
-export class StoredPair {
-  readonly #writer = new ByteWriter(4_096)
-  #keyLength = 0
+/** Keys and their stored values, one pair after another in one piece of memory that grows. */
+export class StoredPairs {
+  readonly #writer: ByteWriter
+  #keyAt = 0
+  #valueAt = 0
 
-  /** The key's bytes follow. */
+  constructor(capacity = 4_096) {
+    this.#writer = new ByteWriter(capacity)
+  }
+
+  /** The next pair's key follows. */
   begin(): ByteWriter {
-    return this.#writer.reset()
+    this.#keyAt = this.#writer.length
+    return this.#writer
   }
 
   /** The key is written; the payload follows. */
   beginValue(): ByteWriter {
-    this.#keyLength = this.#writer.length
+    this.#valueAt = this.#writer.length
     return this.#writer.uint8(VALUE_FORMAT)
   }
 
   /** The pair is complete. */
   seal(): void {
-    this.#writer.uint32(crc32(this.#writer.finish()))
+    this.#writer.uint32(crc32(this.#writer.slice(this.#keyAt)))
   }
 
+  /** Of all pairs. */
+  get length(): number {
+    return this.#writer.length
+  }
+
+  /** Where the value of the latest pair begins. */
+  get valueAt(): number {
+    return this.#valueAt
+  }
+
+  /** The memory itself, which is more than what was written. What grows moves to another one; this one stays as it is. */
+  get bytes(): Buffer {
+    return this.#writer.memory
+  }
+
+  /** Of the latest pair, as a view. */
   get key(): Buffer {
-    return this.#writer.slice(0, this.#keyLength)
+    return this.#writer.slice(this.#keyAt, this.#valueAt)
   }
 
+  /** Of the latest pair, as a view. */
   get value(): Buffer {
-    return this.#writer.slice(this.#keyLength)
+    return this.#writer.slice(this.#valueAt)
   }
 }
 

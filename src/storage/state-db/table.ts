@@ -5,25 +5,29 @@
 // from the disk, and must find out that it did (551 of 2,000 unguarded reads returned an overwritten value, measured).
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
+import type { Change, KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
-import { EMPTY_OVERLAY, findRecord, lowerBoundOfRecords, overlayWith } from './overlay.ts'
+import { EncodedChanges } from './encoded-changes.ts'
+import type { ChangesPart } from './encoded-changes.ts'
+import { EMPTY_OVERLAY, overlayWith } from './overlay.ts'
 import type { Overlay } from './overlay.ts'
 import { RowChanges } from './rows.ts'
-import { ABSENT, recordBytes, slotBytes } from './slot.ts'
+import { ABSENT } from './slot.ts'
 import type { Slot } from './slot.ts'
 
 /** What a removal of history costs in the table and in the batch. */
 const REMOVAL_BYTES = 32
 // A row is kept by the state machine as well; this is what it costs here.
 const ROW_BYTES = 160
+/** In place of a change: the key's pointer goes, because history needs its tombstone no more. */
+const REMOVED = -1
+const EXPECTED_BYTES_MIN = 4_096
+const EXPECTED_BYTES_MAX = 4 * 1024 * 1024
 
 export class Generation {
   readonly number: number
-  /** The latest of each key: overwrites collapse here. An absent one removes the pointer. */
-  readonly slots = new Map<KeyString, Slot>()
   /** Every change, in order. */
-  readonly records: KeyRecord[] = []
+  readonly changes: EncodedChanges
   readonly rows = new RowChanges()
   /** Records that history no longer needs. */
   readonly removals: RevisionId[] = []
@@ -31,65 +35,89 @@ export class Generation {
   meta: KvMeta | undefined
   checkpoints: readonly DigestCheckpoint[] | undefined
   historyProgress: RevisionId | undefined
-  sizeBytes = 0
+  /** The latest change of each key: overwrites collapse here. */
+  readonly #latest = new Map<KeyString, number>()
+  #otherBytes = 0
+  /** Of the first `#frozenCount` changes. */
+  #overlay: Overlay = EMPTY_OVERLAY
+  #frozenCount = 0
 
-  constructor(number: number) {
+  /** `bytesExpected` is how large its changes will be, as far as one can tell. */
+  constructor(number: number, bytesExpected: number) {
     this.number = number
+    this.changes = new EncodedChanges(Math.min(Math.max(bytesExpected, EXPECTED_BYTES_MIN), EXPECTED_BYTES_MAX))
   }
 
-  /** Whether keys may be among the slots that lose their pointers. */
-  get hasRemovals(): boolean {
-    return this.removals.length > 0
+  get sizeBytes(): number {
+    return this.changes.sizeBytes + this.#otherBytes
   }
 
   get isEmpty(): boolean {
     return this.meta === undefined && this.historyProgress === undefined
   }
 
-  #frozen: FrozenGeneration = { overlay: EMPTY_OVERLAY, records: [] }
-
-  /** What was gathered so far, for those who hold it while more comes. Made anew only when something did. */
-  freeze(): FrozenGeneration {
-    const frozen = this.#frozen
-    const from = frozen.records.length
-    if (from === this.records.length) return frozen
-    const changed = new Map<KeyString, Slot>()
-    for (let at = from; at < this.records.length; at++) {
-      const { key } = this.records[at]!
-      const slot = this.slots.get(key)
-      // Only a tombstone that is on disk already is ever taken out, so none of this generation.
-      assert(slot?.pointer !== undefined, 'a key was changed by a generation that does not hold it')
-      changed.set(key, slot)
-    }
-    this.#frozen = { overlay: overlayWith(frozen.overlay, changed), records: this.records.slice() }
-    return this.#frozen
+  slot(key: KeyString): Slot | undefined {
+    const change = this.#latest.get(key)
+    if (change === undefined) return undefined
+    return change === REMOVED ? ABSENT : this.changes.slot(change)
   }
-}
 
-interface FrozenGeneration {
-  readonly overlay: Overlay
-  /** Every change, in order. */
-  readonly records: readonly KeyRecord[]
+  isLatest(change: number): boolean {
+    return this.#latest.get(this.changes.key(change)) === change
+  }
+
+  /** Keys that lose their pointers. */
+  removedKeys(): readonly KeyString[] {
+    if (this.removals.length === 0) return []
+    return [...this.#latest].filter(([, change]) => change === REMOVED).map(([key]) => key)
+  }
+
+  /** Adds one entry. */
+  add({ changes, rows }: EntryChanges, meta: KvMeta): void {
+    for (const change of changes) this.#latest.set(change.record.key, this.changes.add(change))
+    for (const [key, change] of rows.latest) {
+      this.rows.add(key, change)
+      this.#otherBytes += ROW_BYTES + key.length + (change.value?.length ?? 0)
+    }
+    this.meta = meta
+  }
+
+  remove(records: readonly RevisionId[], keys: readonly KeyString[], progress: RevisionId): void {
+    for (const at of records) this.removals.push(at)
+    // Only a tombstone that is on disk already is ever taken out, so none of this generation.
+    for (const key of keys) this.#latest.set(key, REMOVED)
+    this.historyProgress = progress
+    this.#otherBytes += (records.length + keys.length) * REMOVAL_BYTES
+  }
+
+  /** What was gathered so far in the order of its keys. Made anew only when something came. */
+  freeze(): Overlay {
+    const { changes } = this
+    const changed = new Map<KeyString, Slot>()
+    for (; this.#frozenCount < changes.count; this.#frozenCount++)
+      changed.set(changes.key(this.#frozenCount), changes.slot(this.#frozenCount))
+    this.#overlay = overlayWith(this.#overlay, changed)
+    return this.#overlay
+  }
 }
 
 /** The table at one moment, in parts. */
 export interface FrozenTable {
   /** Newest first. */
   readonly layers: readonly Overlay[]
-  /** All changes that are not known to be on disk, newest part first. */
-  readonly records: readonly (readonly KeyRecord[])[]
+  /** All changes that are not known to be on disk, newest part first. There may be later ones among them by now. */
+  readonly changes: readonly EncodedChanges[]
 }
 
 /** What one entry leaves behind. */
 export interface EntryChanges {
-  readonly slots: ReadonlyMap<KeyString, Slot>
-  /** All its changes, in order. */
-  readonly records: readonly KeyRecord[]
+  /** In order. */
+  readonly changes: readonly Change[]
   readonly rows: RowChanges
 }
 
 export class Table {
-  #gathering = new Generation(1)
+  #gathering = new Generation(1, 0)
   #writing: Generation | undefined
   /** On disk, but younger than the start of a read that is still under way. Oldest first. */
   #retained: Generation[] = []
@@ -111,57 +139,35 @@ export class Table {
   }
 
   find(key: KeyString): Slot | undefined {
-    return this.#gathering.slots.get(key) ?? this.#writing?.slots.get(key)
+    return this.#gathering.slot(key) ?? this.#writing?.slot(key)
   }
 
   /** Everything that is not known to be on disk, as it is now. */
   freeze(): FrozenTable {
-    const parts = [this.#gathering.freeze()]
-    if (this.#writing !== undefined) parts.push(this.#writing.freeze())
-    const filled = parts.filter((part) => part.records.length > 0)
-    return { layers: filled.map((part) => part.overlay), records: filled.map((part) => part.records) }
+    const parts = [this.#gathering, this.#writing].filter((part) => part !== undefined && part.changes.count > 0)
+    return { layers: parts.map((part) => part!.freeze()), changes: parts.map((part) => part!.changes) }
   }
 
   /** One change, if it is not known to be on disk. */
   recordAt(at: RevisionId): KeyRecord | undefined {
-    return findRecord(this.#gathering.records, at) ?? findRecord(this.#writing?.records ?? [], at)
+    return this.#gathering.changes.find(at) ?? this.#writing?.changes.find(at)
   }
 
   /** All changes of revision `from` and later that are not known to be on disk, in order. */
-  recordsFrom(from: Revision): readonly KeyRecord[] {
+  recordsFrom(from: Revision): readonly ChangesPart[] {
     const start = { revision: from, sub: 0 }
-    const parts = [this.#writing?.records ?? [], this.#gathering.records]
-    return parts.flatMap((records) => records.slice(lowerBoundOfRecords(records, start)))
+    const parts = this.#writing === undefined ? [this.#gathering] : [this.#writing, this.#gathering]
+    return parts.map(({ changes }) => ({ changes, from: changes.lowerBound(start), to: changes.count }))
   }
 
   /** Adds one entry. */
-  commit({ slots, records, rows }: EntryChanges, meta: KvMeta): void {
-    const generation = this.#gathering
-    for (const [key, change] of rows.latest) {
-      generation.rows.add(key, change)
-      generation.sizeBytes += ROW_BYTES + key.length + (change.value?.length ?? 0)
-    }
-    for (const [key, slot] of slots) {
-      generation.slots.set(key, slot)
-      generation.sizeBytes += slotBytes(key, slot)
-    }
-    for (const record of records) generation.records.push(record)
-    if (records.length > slots.size) {
-      // The overwritten changes of this entry are in no slot, but in the batch.
-      for (const record of records) {
-        if (slots.get(record.key)?.record !== record) generation.sizeBytes += recordBytes(record)
-      }
-    }
-    generation.meta = meta
+  commit(entry: EntryChanges, meta: KvMeta): void {
+    this.#gathering.add(entry, meta)
   }
 
   /** Adds removals of history: local, so they belong to no entry. `keys` lose their pointers. */
   remove(records: readonly RevisionId[], keys: readonly KeyString[], progress: RevisionId): void {
-    const generation = this.#gathering
-    for (const at of records) generation.removals.push(at)
-    for (const key of keys) generation.slots.set(key, ABSENT)
-    generation.historyProgress = progress
-    generation.sizeBytes += (records.length + keys.length) * REMOVAL_BYTES
+    this.#gathering.remove(records, keys, progress)
   }
 
   /** Closes the gathering generation, which becomes the batch to be written. */
@@ -169,7 +175,7 @@ export class Table {
     assert(this.#writing === undefined, 'a second generation was cut while one is being written')
     const generation = this.#gathering
     this.#writing = generation
-    this.#gathering = new Generation(generation.number + 1)
+    this.#gathering = new Generation(generation.number + 1, generation.changes.encodedBytes)
     return generation
   }
 
@@ -205,7 +211,7 @@ export class Table {
     for (let at = this.#retained.length - 1; at >= 0; at--) {
       const generation = this.#retained[at]!
       if (generation.number < mark) return undefined
-      const slot = generation.slots.get(key)
+      const slot = generation.slot(key)
       if (slot !== undefined) return slot
     }
     return undefined

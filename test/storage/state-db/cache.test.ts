@@ -5,9 +5,9 @@ import type { KeyPointer, KeyRecord } from '../../../src/kv/types.ts'
 import { Cache } from '../../../src/storage/state-db/cache.ts'
 import { encodePointer, encodeRecord } from '../../../src/storage/state-db/record-codec.ts'
 import type { Slot } from '../../../src/storage/state-db/slot.ts'
-import { StoredPair } from '../../../src/storage/state-db/stored-value.ts'
+import { StoredPairs } from '../../../src/storage/state-db/stored-value.ts'
 
-const row = new StoredPair()
+const row = new StoredPairs()
 
 function pointerOf(revision: number): KeyPointer {
   const at = { revision, sub: 0 }

@@ -6,7 +6,7 @@ import type { KeyPointer, KeyRecord } from '../../../src/kv/types.ts'
 import { pointerKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
 import { readConfiguration, readMeta, writeConfiguration, writeMeta } from '../../../src/storage/state-db/meta-codec.ts'
 import { decodePointer, decodeRecord, encodePointer, encodeRecord } from '../../../src/storage/state-db/record-codec.ts'
-import { StoredPair } from '../../../src/storage/state-db/stored-value.ts'
+import { StoredPairs } from '../../../src/storage/state-db/stored-value.ts'
 import { CONFIGURATION, INITIAL_META } from './support.ts'
 
 const count = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat())
@@ -41,7 +41,7 @@ const record: fc.Arbitrary<KeyRecord> = fc.record({
   skip: fc.option(revisionId, { nil: undefined }),
 })
 
-const row = new StoredPair()
+const row = new StoredPairs()
 
 function storedPointer(name: string, value: KeyPointer): Buffer {
   encodePointer(row, name, value)

@@ -1,0 +1,149 @@
+// Changes in the order in which they were made, encoded as they will lie on disk: record and pointer of each, one after another in
+// one piece of memory beside JavaScript's heap. So a change is encoded once, for the table, the batch and the cache, and what
+// waits for its batch is a few numbers on the heap instead of a dozen objects that the garbage collector copies twice, marks and
+// sweeps (decisions/memory.md).
+import type { KeyString } from '../../lib/bytes.ts'
+import type { Change, KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
+import { isRevisionBefore, revisionAt } from './keys.ts'
+import { encodePointer, encodeRecord, readPointer, readRecord } from './record-codec.ts'
+import type { Slot } from './slot.ts'
+import { payloadOf, StoredPairs } from './stored-value.ts'
+
+/** Beginnings that are noted of a change: its record's key, its stored record, its pointer's key, its stored pointer. */
+const MARKS = 4
+/** What a change costs besides its bytes: its marks, and its key in a list and a map. Measured, rounded up. */
+const CHANGE_BYTES = 160
+
+export class EncodedChanges {
+  readonly #pairs: StoredPairs
+  readonly #keys: KeyString[] = []
+  /** Four a change; the first of the next one ends its stored pointer. */
+  readonly #marks: number[] = [0]
+
+  /** `bytesExpected` spares it from growing. */
+  constructor(bytesExpected: number) {
+    this.#pairs = new StoredPairs(bytesExpected)
+  }
+
+  get count(): number {
+    return this.#keys.length
+  }
+
+  get encodedBytes(): number {
+    return this.#pairs.length
+  }
+
+  get sizeBytes(): number {
+    return this.#pairs.length + this.#keys.length * CHANGE_BYTES
+  }
+
+  /** Returns the change's number: they count from 0. */
+  add({ pointer, record }: Change): number {
+    const { key } = record
+    const pairs = this.#pairs
+    encodeRecord(pairs, record)
+    const recordAt = pairs.valueAt
+    const pointerKeyAt = pairs.length
+    encodePointer(pairs, key, pointer)
+    this.#marks.push(recordAt, pointerKeyAt, pairs.valueAt, pairs.length)
+    return this.#keys.push(key) - 1
+  }
+
+  key(change: number): KeyString {
+    return this.#keys[change]!
+  }
+
+  // Views, good for as long as the changes are.
+
+  recordKey(change: number): Buffer {
+    return this.#part(change, 0)
+  }
+
+  storedRecord(change: number): Buffer {
+    return this.#part(change, 1)
+  }
+
+  pointerKey(change: number): Buffer {
+    return this.#part(change, 2)
+  }
+
+  storedPointer(change: number): Buffer {
+    return this.#part(change, 3)
+  }
+
+  /** What the change left its key with. It is decoded when it is looked at. */
+  slot(change: number): Slot {
+    return new EncodedSlot(this, change)
+  }
+
+  pointer(change: number): KeyPointer {
+    const at = change * MARKS + 3
+    return readPointer(payloadOf(this.#pairs.bytes, this.#marks[at]!, this.#marks[at + 1]!))
+  }
+
+  /** The value is a copy: a view would keep all the changes in memory. */
+  record(change: number): KeyRecord {
+    const stored = Buffer.from(this.storedRecord(change))
+    return readRecord(payloadOf(stored, 0, stored.length), this.at(change))
+  }
+
+  at(change: number): RevisionId {
+    return revisionAt(this.#pairs.bytes, this.#marks[change * MARKS]!)
+  }
+
+  find(at: RevisionId): KeyRecord | undefined {
+    const change = this.lowerBound(at)
+    return change < this.count && !isRevisionBefore(at, this.at(change)) ? this.record(change) : undefined
+  }
+
+  /** The first change at or above `at`; `count` when there is none. */
+  lowerBound(at: RevisionId): number {
+    let low = 0
+    let high = this.count
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (isRevisionBefore(this.at(middle), at)) low = middle + 1
+      else high = middle
+    }
+    return low
+  }
+
+  #part(change: number, part: number): Buffer {
+    const at = change * MARKS + part
+    return this.#pairs.bytes.subarray(this.#marks[at]!, this.#marks[at + 1]!)
+  }
+}
+
+class EncodedSlot implements Slot {
+  readonly #changes: EncodedChanges
+  readonly #change: number
+  #record: KeyRecord | undefined
+
+  constructor(changes: EncodedChanges, change: number) {
+    this.#changes = changes
+    this.#change = change
+  }
+
+  get pointer(): KeyPointer {
+    return this.#changes.pointer(this.#change)
+  }
+
+  get record(): KeyRecord {
+    this.#record ??= this.#changes.record(this.#change)
+    return this.#record
+  }
+}
+
+/** Some of the changes, from one on up to another, exclusive. */
+export interface ChangesPart {
+  readonly changes: EncodedChanges
+  readonly from: number
+  readonly to: number
+}
+
+/** Decodes one record after another, as they are taken. */
+export function* recordsOf(parts: readonly ChangesPart[]): Generator<KeyRecord> {
+  for (const { changes, from, to } of parts) {
+    for (let change = from; change < to; change++) yield changes.record(change)
+  }
+}
