@@ -1,12 +1,13 @@
 // One client's write on its way through the node, and the batch it travels in. Resolved exactly once, whatever happens.
 import { QuorateError } from '../api/errors.ts'
 import type { ClientCommand, CommandResult } from '../api/commands.ts'
+import type { Placed } from '../lib/transient.ts'
 import type { EntryId } from '../raft/index.ts'
 import { LIMITS } from './limits.ts'
 
 export type WriteCallback = (outcome: CommandResult | QuorateError) => void
 
-export interface PendingWrite {
+export interface PendingWrite extends Placed {
   readonly command: ClientCommand
   /** Encoded, in bytes. */
   readonly sizeBytes: number

@@ -5,6 +5,8 @@
 import { QuorateError } from '../api/errors.ts'
 import type { KeyEntry } from '../api/commands.ts'
 import type { KeyString } from '../lib/bytes.ts'
+import { TransientMap, TransientSet } from '../lib/transient.ts'
+import type { Placed } from '../lib/transient.ts'
 import type { ConfirmedRead, LogIndex, ReadId } from '../raft/index.ts'
 import type { Freshness, ReadAnswer, ReadOptions } from './facade.ts'
 import { LIMITS } from './limits.ts'
@@ -29,7 +31,7 @@ export interface ReadPort {
   fail(error: unknown): void
 }
 
-interface PendingRead {
+interface PendingRead extends Placed {
   /** Undefined when there is nothing to be looked up. */
   readonly key: KeyString | undefined
   /** Nobody reads: it finds out how fresh the state is. */
@@ -59,12 +61,12 @@ export class Reads {
   #joining: PendingRead[] = []
   #isRoundDue = false
   #nextId = 1
-  readonly #rounds = new Map<ReadId, Round>()
+  readonly #rounds = new TransientMap<Round>()
   /** Confirmed, waiting for apply: in the order of confirmation, so by ascending index within a leader's term. */
   #confirmed: { readonly index: LogIndex; readonly reads: readonly PendingRead[] }[] = []
   /** Waiting for a revision. */
   #awaitingRevision: PendingRead[] = []
-  readonly #waiting = new Set<PendingRead>()
+  readonly #waiting = new TransientSet<PendingRead>()
   /** When the latest confirmed round that is applied here was asked for. */
   #freshAtMs: number | undefined
   #isClosed = false
@@ -106,6 +108,7 @@ export class Reads {
       deadlineMs: now + options.timeoutMs,
       heldUntilMs: now + holdMs(options.timeoutMs),
       isDone: false,
+      place: -1,
       done,
     }
     if (options.consistency === 'linearizable') {
@@ -127,9 +130,8 @@ export class Reads {
 
   onConfirmed(confirmed: readonly ConfirmedRead[]): void {
     for (const { id, index } of confirmed) {
-      const round = this.#rounds.get(id)
+      const round = this.#rounds.delete(id)
       if (round === undefined) continue
-      this.#rounds.delete(id)
       this.#confirmed.push({ index, reads: [freshness(round.askedAtMs, (atMs) => this.#note(atMs)), ...round.reads] })
     }
     this.onApplied()
@@ -138,9 +140,8 @@ export class Reads {
   /** Term or leader changed under these rounds: their reads join a new one. */
   onAborted(aborted: readonly ReadId[]): void {
     for (const id of aborted) {
-      const round = this.#rounds.get(id)
+      const round = this.#rounds.delete(id)
       if (round === undefined) continue
-      this.#rounds.delete(id)
       this.#rejoin(round.reads)
     }
   }
@@ -173,14 +174,14 @@ export class Reads {
   /** Answers what has waited long enough, and asks again where an answer is overdue. Called every few ticks. */
   sweep(): void {
     const now = this.#clock.now()
-    for (const read of this.#waiting) {
+    for (const read of this.#waiting.values()) {
       if (now >= read.deadlineMs) this.#resolve(read, timedOut(read))
     }
     for (const read of this.#joining) if (now >= read.heldUntilMs) this.#resolve(read, noLeader())
     this.#joining = this.#joining.filter((read) => !read.isDone)
     this.#awaitingRevision = this.#awaitingRevision.filter((read) => !read.isDone)
     this.#forgetIdleRounds()
-    for (const [id, round] of this.#rounds) {
+    for (const [id, round] of this.#rounds.entries()) {
       if (now - round.askedAtMs < ROUND_RETRY_MS) continue
       this.#rounds.delete(id)
       this.#rejoin(round.reads)
@@ -213,7 +214,7 @@ export class Reads {
   }
 
   abort(): void {
-    for (const read of this.#waiting) this.#resolve(read, shuttingDown())
+    for (const read of this.#waiting.values()) this.#resolve(read, shuttingDown())
   }
 
   #join(read: PendingRead): void {
@@ -299,8 +300,16 @@ function freshness(askedAtMs: number, note: (askedAtMs: number) => void): Pendin
     minRevision: undefined,
     timeoutMs: 0,
   }
-  const none = { key: undefined, isProbe: true, options, deadlineMs: Infinity, heldUntilMs: Infinity, isDone: false }
-  return { ...none, done: () => note(askedAtMs) }
+  return {
+    key: undefined,
+    isProbe: true,
+    options,
+    deadlineMs: Infinity,
+    heldUntilMs: Infinity,
+    isDone: false,
+    place: -1,
+    done: () => note(askedAtMs),
+  }
 }
 
 /** The entry that a record shows; undefined for none and for a tombstone. */

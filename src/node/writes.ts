@@ -7,6 +7,7 @@ import { encodeCommand, encodedCommandLength } from '../api/command-codec.ts'
 import { type ErrorCode, ERRORS, QuorateError } from '../api/errors.ts'
 import { assert } from '../lib/assert.ts'
 import { ByteWriter } from '../lib/bytes.ts'
+import { TransientMap, TransientSet } from '../lib/transient.ts'
 import type { Boot, EntryId, LogIndex, NodeId } from '../raft/index.ts'
 import { LIMITS } from './limits.ts'
 import {
@@ -48,11 +49,11 @@ export class Writes {
   #isFlushDue = false
   #isClosed = false
   #nextNumber = 1
-  readonly #outstanding = new Set<PendingWrite>()
+  readonly #outstanding = new TransientSet<PendingWrite>()
   #outstandingBytes = 0
-  readonly #submissions = new Map<number, Submission>()
+  readonly #submissions = new TransientMap<Submission>()
   /** Submissions whose entry is known, by index: to learn that another term's entry took the place. */
-  readonly #byIndex = new Map<LogIndex, Submission[]>()
+  readonly #byIndex = new TransientMap<Submission[]>()
   #installedIndex: LogIndex = 0
 
   constructor(clock: Clock, self: { id: NodeId; boot: Boot }, port: WritePort) {
@@ -79,6 +80,7 @@ export class Writes {
       heldUntilMs: now + holdMs(timeoutMs),
       isProposed: false,
       isDone: false,
+      place: -1,
       done,
     }
     this.#outstanding.add(write)
@@ -104,9 +106,8 @@ export class Writes {
       const submission = this.#submissions.get(group.tag.number)
       if (submission !== undefined) this.#answer(submission, results[position] ?? [])
     })
-    const placed = this.#byIndex.get(id.index)
+    const placed = this.#byIndex.delete(id.index)
     if (placed === undefined) return
-    this.#byIndex.delete(id.index)
     for (const submission of placed) {
       if (!this.#submissions.has(submission.number)) continue
       assert(
@@ -130,7 +131,7 @@ export class Writes {
   /** A snapshot took the place of the entries up to `index`: nobody can tell any more what they held. */
   onInstalled(index: LogIndex): void {
     this.#installedIndex = index
-    for (const [at, submissions] of this.#byIndex) {
+    for (const [at, submissions] of this.#byIndex.entries()) {
       if (at > index) continue
       this.#byIndex.delete(at)
       for (const submission of submissions) this.#fail(submission, leadershipLost())
@@ -140,7 +141,7 @@ export class Writes {
   /** Answers what has waited long enough. Called every few ticks. */
   sweep(): void {
     const now = this.#clock.now()
-    for (const write of this.#outstanding) {
+    for (const write of this.#outstanding.values()) {
       if (now >= write.deadlineMs) this.#resolve(write, writeTimedOut(write))
       else if (!write.isProposed && now >= write.heldUntilMs) this.#resolve(write, noLeader())
     }
@@ -154,7 +155,7 @@ export class Writes {
 
   /** The node stops: what was proposed is unknown, the rest has no effect. */
   abort(): void {
-    for (const write of this.#outstanding) {
+    for (const write of this.#outstanding.values()) {
       const outcome = write.isProposed ? 'unknown' : 'not-applied'
       this.#resolve(
         write,

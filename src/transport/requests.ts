@@ -2,6 +2,7 @@
 // A forward is sent at most once. `unsent` is said only when not one byte of it can have reached a socket.
 import { deferred } from '../lib/deferred.ts'
 import type { Deferred } from '../lib/deferred.ts'
+import { TransientMap } from '../lib/transient.ts'
 import type { ControlKind, ForwardAnswer, MemberInfo, PeerHello, Timer } from '../node/ports.ts'
 import type { Environment } from './environment.ts'
 import { FRAME } from './frame.ts'
@@ -32,8 +33,8 @@ export class Requests {
   readonly #member: MemberInfo
   readonly #link: Link
   /** By request number, which is never used twice: a late answer meets nothing. */
-  readonly #forwards = new Map<number, PendingForward>()
-  readonly #controls = new Map<number, PendingControl>()
+  readonly #forwards = new TransientMap<PendingForward>()
+  readonly #controls = new TransientMap<PendingControl>()
   #forwardBytes = 0
   #lastRequest = 0
 
@@ -121,9 +122,8 @@ export class Requests {
 
   #forwardAnswered(frame: Frame): void {
     const { request, answer } = decodeForwardAnswer(frame)
-    const pending = this.#forwards.get(request)
+    const pending = this.#forwards.delete(request)
     if (pending === undefined) return this.#environment.counters.add('late_answers')
-    this.#forwards.delete(request)
     this.#forwardBytes -= pending.frame.bytes
     pending.done(answer)
   }
@@ -131,9 +131,8 @@ export class Requests {
   #controlAnswered(frame: Frame): void {
     const { limits, counters } = this.#environment
     const { request, isOk, body } = decodeControlAnswer(frame, limits.controlBytesMax)
-    const pending = this.#controls.get(request)
+    const pending = this.#controls.delete(request)
     if (pending === undefined) return counters.add('late_answers')
-    this.#controls.delete(request)
     pending.timer.cancel()
     if (isOk) pending.answer.resolve(body)
     else pending.answer.reject(new Error(typeof body === 'string' ? body : `${this.#member.name} did not say why`))
@@ -141,8 +140,8 @@ export class Requests {
 
   #lost(): void {
     const { counters } = this.#environment
-    const forwards = [...this.#forwards.values()]
-    const controls = [...this.#controls.values()]
+    const forwards = this.#forwards.values()
+    const controls = this.#controls.values()
     this.#forwards.clear()
     this.#controls.clear()
     this.#forwardBytes = 0
