@@ -91,6 +91,6 @@ export class TransientMap<T> {
   }
 
   clear(): void {
-    for (const number of [...this.#places.keys()]) this.delete(number)
+    for (const number of this.#places.keys()) this.delete(number)
   }
 }

@@ -110,7 +110,7 @@ export class EncodedChanges {
 
   #part(change: number, part: number): Buffer {
     const at = change * MARKS + part
-    return this.#pairs.bytes.subarray(this.#marks[at]!, this.#marks[at + 1]!)
+    return this.#pairs.bytes.subarray(this.#marks[at], this.#marks[at + 1])
   }
 }
 

@@ -340,7 +340,7 @@ export class StateDb implements StateStore {
       this.#fail(error)
       throw error
     } finally {
-      this.#calls.delete(number)
+      void this.#calls.delete(number)
     }
   }
 
