@@ -11,14 +11,16 @@ import { payloadOf, StoredPairs } from './stored-value.ts'
 
 /** Beginnings that are noted of a change: its record's key, its stored record, its pointer's key, its stored pointer. */
 const MARKS = 4
+/** What it keeps of its memory when it is emptied. */
+const KEPT_BYTES_MAX = 256 * 1024
 /** What a change costs besides its bytes: its marks, and its key in a list and a map. Measured, rounded up. */
 const CHANGE_BYTES = 160
 
 export class EncodedChanges {
-  readonly #pairs: StoredPairs
-  readonly #keys: KeyString[] = []
+  #pairs: StoredPairs
+  #keys: KeyString[] = []
   /** Four a change; the first of the next one ends its stored pointer. */
-  readonly #marks: number[] = [0]
+  #marks: number[] = [0]
 
   /** `bytesExpected` spares it from growing. */
   constructor(bytesExpected: number) {
@@ -37,8 +39,8 @@ export class EncodedChanges {
     return this.#pairs.length + this.#keys.length * CHANGE_BYTES
   }
 
-  /** Returns the change's number: they count from 0. */
-  add({ pointer, record }: Change): number {
+  /** Changes are numbered from 0. */
+  add({ pointer, record }: Change): void {
     const { key } = record
     const pairs = this.#pairs
     encodeRecord(pairs, record)
@@ -46,7 +48,22 @@ export class EncodedChanges {
     const pointerKeyAt = pairs.length
     encodePointer(pairs, key, pointer)
     this.#marks.push(recordAt, pointerKeyAt, pairs.valueAt, pairs.length)
-    return this.#keys.push(key) - 1
+    this.#keys.push(key)
+  }
+
+  /** Adds copies of all the others. */
+  append(others: EncodedChanges): void {
+    const start = this.#pairs.append(others.#pairs)
+    for (const key of others.#keys) this.#keys.push(key)
+    for (let at = 1; at < others.#marks.length; at++) this.#marks.push(start + others.#marks[at]!)
+  }
+
+  /** Begins anew, in the same memory: views of what there was are overwritten. */
+  clear(): void {
+    if (this.#pairs.bytes.length <= KEPT_BYTES_MAX) this.#pairs.clear()
+    else this.#pairs = new StoredPairs()
+    this.#keys = []
+    this.#marks = [0]
   }
 
   key(change: number): KeyString {

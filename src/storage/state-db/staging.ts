@@ -4,8 +4,9 @@
 import { singleKeyOf } from '../../api/ranges.ts'
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RowKey } from '../../kv/types.ts'
+import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RevisionId, RowKey } from '../../kv/types.ts'
 import type { Cache } from './cache.ts'
+import { EncodedChanges } from './encoded-changes.ts'
 import type { KeyReader } from './key-reader.ts'
 import { isRevisionBefore, isRowKey } from './keys.ts'
 import { EMPTY_OVERLAY, overlayWith } from './overlay.ts'
@@ -30,9 +31,11 @@ export interface StagingOptions {
 
 export class Staging implements EntryChanges {
   readonly #options: StagingOptions
-  slots = new Map<KeyString, Slot>()
   rows = new RowChanges()
-  changes: Change[] = []
+  readonly changes = new EncodedChanges(0)
+  #lastAt: RevisionId | undefined
+  /** What its own later commands see. */
+  #slots = new Map<KeyString, Slot>()
   /** What was fetched. */
   #pinned = new Map<KeyString, Slot>()
   #ranges = new Map<RangeRead, readonly KeyString[]>()
@@ -63,11 +66,12 @@ export class Staging implements EntryChanges {
     // Every put comes through here: messages are made only for claims that are broken.
     if (pointer.at.revision !== at.revision || pointer.at.sub !== at.sub)
       assert(false, `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`)
-    const last = this.changes.at(-1)?.pointer.at
+    const last = this.#lastAt
     if (last !== undefined && !isRevisionBefore(last, at))
       assert(false, `change ${at.revision}/${at.sub} came after change ${last.revision}/${last.sub}`)
-    this.slots.set(change.record.key, change)
-    this.changes.push(change)
+    this.#lastAt = at
+    this.#slots.set(change.record.key, change)
+    this.changes.add(change)
   }
 
   putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
@@ -77,9 +81,10 @@ export class Staging implements EntryChanges {
 
   /** The entry was committed, and the table holds what it left. */
   clear(): void {
-    this.slots = new Map()
+    this.#slots = new Map()
     this.rows = new RowChanges()
-    this.changes = []
+    this.changes.clear()
+    this.#lastAt = undefined
     this.#pinned = new Map()
     this.#ranges = new Map()
   }
@@ -122,7 +127,7 @@ export class Staging implements EntryChanges {
 
   /** The entry waits for this, so nothing is staged or committed meanwhile. */
   async #fetchRange(read: RangeRead): Promise<void> {
-    const state = this.#options.pin(overlayWith(EMPTY_OVERLAY, this.slots))
+    const state = this.#options.pin(overlayWith(EMPTY_OVERLAY, this.#slots))
     try {
       const found = await this.#walk(state, read)
       if (read.wantsRecords) await this.#attachRecords(state, found)
@@ -158,7 +163,7 @@ export class Staging implements EntryChanges {
   /** What is in memory now may be gone when apply asks: a batch that is written leaves the table, and pushes others out of the cache. */
   #hold(key: KeyString, slot: Slot | undefined): boolean {
     if (slot === undefined) return false
-    if (!this.slots.has(key)) this.#pinned.set(key, slot)
+    if (!this.#slots.has(key)) this.#pinned.set(key, slot)
     return true
   }
 
@@ -181,7 +186,7 @@ export class Staging implements EntryChanges {
 
   /** What this entry left, or what was fetched for it: nothing newer can have been committed since. */
   #staged(key: KeyString): Slot | undefined {
-    return this.slots.get(key) ?? this.#pinned.get(key)
+    return this.#slots.get(key) ?? this.#pinned.get(key)
   }
 
   #fetched(key: KeyString): Slot {

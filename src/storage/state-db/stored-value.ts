@@ -38,6 +38,18 @@ export class StoredPairs {
     this.#writer.uint32(crc32(this.#writer.slice(this.#keyAt)))
   }
 
+  /** Adds copies of all the others; returns where they begin. */
+  append(others: StoredPairs): number {
+    const start = this.#writer.length
+    this.#writer.bytes(others.#writer.finish())
+    return start
+  }
+
+  /** Begins anew, in the same memory. */
+  clear(): void {
+    this.#writer.reset()
+  }
+
   /** Of all pairs. */
   get length(): number {
     return this.#writer.length

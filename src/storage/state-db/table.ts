@@ -5,7 +5,7 @@
 // from the disk, and must find out that it did (551 of 2,000 unguarded reads returned an overwritten value, measured).
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { Change, KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
+import type { KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
 import { EncodedChanges } from './encoded-changes.ts'
 import type { ChangesPart } from './encoded-changes.ts'
@@ -74,7 +74,9 @@ export class Generation {
 
   /** Adds one entry. */
   add({ changes, rows }: EntryChanges, meta: KvMeta): void {
-    for (const change of changes) this.#latest.set(change.record.key, this.changes.add(change))
+    const first = this.changes.count
+    this.changes.append(changes)
+    for (let change = 0; change < changes.count; change++) this.#latest.set(changes.key(change), first + change)
     for (const [key, change] of rows.latest) {
       this.rows.add(key, change)
       this.#otherBytes += ROW_BYTES + key.length + (change.value?.length ?? 0)
@@ -111,8 +113,7 @@ export interface FrozenTable {
 
 /** What one entry leaves behind. */
 export interface EntryChanges {
-  /** In order. */
-  readonly changes: readonly Change[]
+  readonly changes: EncodedChanges
   readonly rows: RowChanges
 }
 
