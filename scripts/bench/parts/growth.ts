@@ -43,7 +43,7 @@ export const growth: Part = {
     const steps = driversOf(context).map((driver) => stepsOf(context, driver))
     const starts = steps.reduce((sum, { nodes, 'value bytes': sizes }) => sum + nodes.length + sizes.length + 1, 0)
     const points = steps.reduce((sum, { connections }) => sum + connections.length, starts)
-    return starts * START_AND_FILL_SECONDS + points * 4 * (context.seconds + 0.7)
+    return starts * START_AND_FILL_SECONDS + points * 6 * (context.seconds + 0.7)
   },
   run,
 }

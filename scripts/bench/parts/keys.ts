@@ -28,7 +28,7 @@ export const keys: Part = {
   summary: 'throughput and latency, time until ready after kill -9, and resident memory, as keys grow',
   estimateSeconds(context) {
     const { keysMax, rounds, seconds } = context
-    const point = 2 * (rounds + 1) * (seconds + 0.7)
+    const point = 2 * (rounds + 2) * (seconds + 0.7)
     const grown = keysMax / FILLED_PER_SECOND + (keysMax / 1_000_000) * RESTART_SECONDS_PER_MILLION
     return driversOf(context).length * (5 + grown + stepsOf(context).length * (point + RESTARTS_SECONDS))
   },

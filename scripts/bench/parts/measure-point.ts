@@ -38,6 +38,8 @@ export async function measurePoint(
   const timed = { ...request, seconds: context.seconds }
   for (const kind of KINDS) {
     const saturations: LoadResult[] = []
+    // Not measured: the servers may just have started, and have compilers to warm and connections to open.
+    await driver.drive(system, { ...timed, kind, seed: 0 })
     for (let round = 0; round < rounds; round++) {
       saturations.push(await driver.drive(system, { ...timed, kind, seed: round + 1 }))
     }

@@ -25,7 +25,7 @@ export interface Measurement {
 }
 
 /** Until the compilers have seen the hot paths. */
-const WARM_UP_SECONDS = 6
+const WARM_UP_SECONDS = 16
 const SHORT_WARM_UP_SECONDS = 2
 const WARM_UP_CLIENTS = 256
 const GATE_CLIENTS = 256
@@ -35,7 +35,7 @@ export const throughput: Part = {
   runs: 'always',
   summary: 'PUT and GET at saturation with 1 to 1,000 clients, over HTTP, with the client, beside etcd and the ceiling',
   estimateSeconds: ({ isShort, rounds, seconds, etcdLoad }) =>
-    (isShort ? 25 : 75) + rounds * (seconds + 0.7) * (isShort ? 14 : 30) * (etcdLoad === undefined ? 0.6 : 1),
+    (isShort ? 25 : 115) + rounds * (seconds + 0.7) * (isShort ? 14 : 30) * (etcdLoad === undefined ? 0.6 : 1),
   run,
 }
 
