@@ -1,4 +1,4 @@
-// A connection to one peer for one kind of traffic that comes back whenever it breaks, with growing, jittered pauses.
+// A connection to one peer for one kind of traffic that comes back whenever it breaks: at once, then with growing, jittered pauses.
 import type { MemberInfo, PeerHello, Timer } from '../node/ports.ts'
 import type { Connection, FrameHandler } from './connection.ts'
 import { dial } from './dial.ts'
@@ -11,30 +11,37 @@ export interface LiveLink {
   readonly peer: PeerHello
 }
 
-/** Makes the handler of what arrives on a new connection; its onClose is told when that connection is gone. */
-export type OnUp = (live: LiveLink) => FrameHandler
+export interface LinkEvents {
+  /** Makes the handler of what arrives on a new connection; its onClose is told when that connection is gone. */
+  onUp(live: LiveLink): FrameHandler
+  /** After a loss, at most once: the peer's process is evidently gone. */
+  onGone?(): void
+}
 
 export class Link {
   readonly #environment: Environment
   readonly #member: MemberInfo
   readonly #channel: Channel
-  readonly #onUp: OnUp
+  readonly #events: LinkEvents
   #live: LiveLink | undefined
   #dialled: Dialled | undefined
   #timer: Timer | undefined
   #backoffMs: number
   /** Since when there has been no connection. */
   #downAtMs: number
+  /** The first attempt after a loss makes no pause, but comes no more often than any other one. */
+  #soonestDialMs: number
   #isRefused = false
   #isClosed = false
 
-  constructor(environment: Environment, member: MemberInfo, channel: Channel, onUp: OnUp) {
+  constructor(environment: Environment, member: MemberInfo, channel: Channel, events: LinkEvents) {
     this.#environment = environment
     this.#member = member
     this.#channel = channel
-    this.#onUp = onUp
+    this.#events = events
     this.#backoffMs = environment.limits.backoffMsMin
     this.#downAtMs = environment.clock.now()
+    this.#soonestDialMs = this.#downAtMs
   }
 
   /** The connection, while it is up. */
@@ -61,7 +68,19 @@ export class Link {
     this.#dialled?.close(reason)
   }
 
-  #dial(): void {
+  /**
+   * The peer's machine knows at once whether the process is still there: it refuses the port of one that is not. Two processes that
+   * push each other out, though, must not do so as fast as they can.
+   */
+  #redial(): void {
+    const { clock, limits } = this.#environment
+    const now = clock.now()
+    if (now < this.#soonestDialMs) return this.#retry()
+    this.#soonestDialMs = now + limits.backoffMsMax
+    this.#dial(true)
+  }
+
+  #dial(isFirst = false): void {
     if (this.#isClosed) return
     this.#dialled = dial(this.#environment, this.#member, this.#channel, {
       onAccepted: (connection, peer) => this.#up({ connection, peer }),
@@ -69,10 +88,11 @@ export class Link {
         this.#isRefused = true
         this.#retry()
       },
-      onFailed: (reason) => {
+      onFailed: (reason, isGone) => {
         this.#isRefused = false
         this.#reportFailure(reason)
         this.#retry()
+        if (isFirst && isGone && !this.#isClosed) this.#events.onGone?.()
       },
     })
   }
@@ -83,7 +103,7 @@ export class Link {
     this.#backoffMs = this.#environment.limits.backoffMsMin
     this.#environment.log.forget(this.#cause)
     this.#environment.log.forget(`refused/${this.#member.name}/`)
-    const handler = this.#onUp(live)
+    const handler = this.#events.onUp(live)
     return {
       onFrame: (frame) => handler.onFrame(frame),
       onClose: (reason) => {
@@ -92,7 +112,7 @@ export class Link {
         const { name } = this.#member
         this.#environment.log.info(`${this.#cause}lost`, this.#fields, `lost the connection to ${name}: ${reason}`)
         // Before the handler: it may ask this link for something, which must find it down.
-        this.#retry()
+        this.#redial()
         handler.onClose(reason)
       },
     }

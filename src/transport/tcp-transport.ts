@@ -197,7 +197,13 @@ export class TcpTransport implements PeerTransport {
   #makePeer(environment: Environment, member: MemberInfo): Peer {
     return {
       member,
-      raft: new Link(environment, member, 'raft', ({ peer }) => this.#raftUp(peer)),
+      raft: new Link(environment, member, 'raft', {
+        onUp: ({ peer }) => this.#raftUp(peer),
+        onGone: () => {
+          this.#counters.add('peers_gone')
+          environment.handlers.onGone(member.id)
+        },
+      }),
       requests: new Requests(environment, member, (peer) => this.#noteBoot(peer)),
       snapshots: new SnapshotSender(environment, member),
     }
