@@ -8,7 +8,7 @@ import type {
   RequestVoteResponse,
   TimeoutNow,
 } from './messages.ts'
-import { tickHaste, yieldInHaste } from './haste.ts'
+import { goesBefore, tickHaste, yieldInHaste } from './haste.ts'
 import { hasQuorum, voterIds, voteResult } from './quorum.ts'
 import type { StepOutcome } from './ready.ts'
 import { ACCEPTED, dropped } from './ready.ts'
@@ -127,10 +127,11 @@ export function grantDueVote(core: Core): void {
 }
 
 export function handleRequestPreVote(core: Core, message: RequestPreVote): StepOutcome {
-  const isGranted =
+  const isPossible =
     message.term > core.term
       ? core.standing !== 'amnesiac' && core.log.isUpToDate(message.last)
       : message.term === core.term && mayVoteFor(core, message.from, message.last)
+  const isGranted = isPossible && !goesBefore(core, message)
   if (isGranted) yieldInHaste(core)
   core.out.send({
     type: 'request-pre-vote-response',

@@ -2,8 +2,10 @@
 // changes nothing else: logs are compared, pre-votes asked, votes written down as ever (§3.4, §9.6). The evidence lives in the
 // role, so it ends with the term, with a vote given, and with the first word from the leader.
 import type { Core } from './core.ts'
+import type { RequestPreVote } from './messages.ts'
 import { voterIds } from './quorum.ts'
 import type { Haste } from './roles.ts'
+import { abandonPreVote } from './transitions.ts'
 import type { NodeId } from './types.ts'
 
 /** An attempt that is refused, or not answered, is repeated twice. After that only the timeout helps. */
@@ -49,8 +51,17 @@ export function tickHaste(core: Core): Haste | undefined {
   return haste
 }
 
-/** Another one asks first: it is left the time to win. Two that hear of each other in time never split the vote. */
+/** Of two with equal logs that ask at the same time, the one with the lower id goes on, and does not grant the other's pre-vote. */
+export function goesBefore(core: Core, { from, last }: RequestPreVote): boolean {
+  const own = core.log.last
+  const isTie = last.term === own.term && last.index === own.index
+  return core.role.kind === 'pre-candidate' && core.role.haste !== undefined && isTie && core.id < from
+}
+
+/** Another one asks, and may win: an attempt of our own ends, and the next is put off, or the votes would split. */
 export function yieldInHaste(core: Core): void {
   const haste = hasteOf(core)
-  if (haste !== undefined) haste.ticks = Math.max(haste.ticks, stepTicks(core))
+  if (haste === undefined) return
+  if (core.role.kind === 'pre-candidate') abandonPreVote(core, core.role)
+  haste.ticks = Math.max(haste.ticks, stepTicks(core))
 }
