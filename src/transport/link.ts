@@ -14,7 +14,7 @@ export interface LiveLink {
 export interface LinkEvents {
   /** Makes the handler of what arrives on a new connection; its onClose is told when that connection is gone. */
   onUp(live: LiveLink): FrameHandler
-  /** After a loss, at most once: the peer's process is evidently gone. */
+  /** At most once for each connection that was lost: the peer's process is evidently gone. */
   onGone?(): void
 }
 
@@ -31,6 +31,8 @@ export class Link {
   #downAtMs: number
   /** The first attempt after a loss makes no pause, but comes no more often than any other one. */
   #soonestDialMs: number
+  /** A connection was lost, none has taken its place, and nothing has been said of it. */
+  #isMissing = false
   #isRefused = false
   #isClosed = false
 
@@ -77,10 +79,10 @@ export class Link {
     const now = clock.now()
     if (now < this.#soonestDialMs) return this.#retry()
     this.#soonestDialMs = now + limits.backoffMsMax
-    this.#dial(true)
+    this.#dial()
   }
 
-  #dial(isFirst = false): void {
+  #dial(): void {
     if (this.#isClosed) return
     this.#dialled = dial(this.#environment, this.#member, this.#channel, {
       onAccepted: (connection, peer) => this.#up({ connection, peer }),
@@ -92,13 +94,14 @@ export class Link {
         this.#isRefused = false
         this.#reportFailure(reason)
         this.#retry()
-        if (isFirst && isGone && !this.#isClosed) this.#events.onGone?.()
+        if (isGone) this.#tellGone()
       },
     })
   }
 
   #up(live: LiveLink): FrameHandler {
     this.#live = live
+    this.#isMissing = false
     this.#isRefused = false
     this.#backoffMs = this.#environment.limits.backoffMsMin
     this.#environment.log.forget(this.#cause)
@@ -108,6 +111,7 @@ export class Link {
       onFrame: (frame) => handler.onFrame(frame),
       onClose: (reason) => {
         this.#live = undefined
+        this.#isMissing = true
         this.#downAtMs = this.#environment.clock.now()
         const { name } = this.#member
         this.#environment.log.info(`${this.#cause}lost`, this.#fields, `lost the connection to ${name}: ${reason}`)
@@ -116,6 +120,13 @@ export class Link {
         handler.onClose(reason)
       },
     }
+  }
+
+  /** Not always by the first attempt: a process that is dying may lose its connections a moment before its port. */
+  #tellGone(): void {
+    if (!this.#isMissing || this.#isClosed) return
+    this.#isMissing = false
+    this.#events.onGone?.()
   }
 
   /** Half of the pause is fixed, half is chance: nodes that lost each other together do not return together. */
