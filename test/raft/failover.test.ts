@@ -275,8 +275,7 @@ describe('survivors', () => {
       const survivors = ids(size).filter((id) => id !== gone)
       const late = new Map(survivors.map((id) => [id, prng.below(3)]))
       for (let tick = 0; tick < TICKS.electionTimeoutTicks - 2 && cluster.leaders.length === 0; tick++) {
-        for (const id of survivors)
-          if (late.get(id) === tick) cluster.input(id, (raft) => raft.reportGone(gone))
+        for (const id of survivors) if (late.get(id) === tick) cluster.input(id, (raft) => raft.reportGone(gone))
         live(cluster, 1)
         safety.check()
       }
