@@ -51,11 +51,15 @@ export function tickHaste(core: Core): Haste | undefined {
   return haste
 }
 
-/** Of two with equal logs that ask at the same time, the one with the lower id goes on, and does not grant the other's pre-vote. */
+/**
+ * Of two with equal logs that ask at the same time, the one with the lower id goes on, and does not grant the other's pre-vote. Only
+ * while it will ask again: whoever was in vain the first must not be in the way of the second.
+ */
 export function goesBefore(core: Core, { from, last }: RequestPreVote): boolean {
   const own = core.log.last
   const isTie = last.term === own.term && last.index === own.index
-  return core.role.kind === 'pre-candidate' && core.role.haste !== undefined && isTie && core.id < from
+  const mayAskAgain = core.role.kind === 'pre-candidate' && (core.role.haste?.attemptsLeft ?? 0) > 0
+  return mayAskAgain && isTie && core.id < from
 }
 
 /** Another one asks, and may win: an attempt of our own ends, and the next is put off, or the votes would split. */
