@@ -18,6 +18,11 @@ const pair = async (limits: Parameters<TestCluster['startAll']>[0] = {}): Promis
 
 const failed = ({ transport }: TestNode): number => transport.stats()['connections_failed']!
 
+/** As when its process is killed: its connections break in both directions, and nobody listens any more. */
+const kill = async ({ transport, proxy }: TestNode): Promise<void> => {
+  await Promise.all([proxy.close(), transport.close()])
+}
+
 /** So many attempts have failed since. */
 const attempts = async (node: TestNode, count: number): Promise<void> => {
   const before = failed(node)
@@ -27,7 +32,7 @@ const attempts = async (node: TestNode, count: number): Promise<void> => {
 describe('evidence that a process is gone', () => {
   test('the port is refused: told once, however often it is tried again', async () => {
     const [a, b] = await pair()
-    await b.proxy.close()
+    await kill(b)
     await until('it is told', () => a.handlers.gone.length > 0)
     expect(a.handlers.connections.at(-1)).toBe('2 down')
     await attempts(a, 6)
@@ -38,7 +43,7 @@ describe('evidence that a process is gone', () => {
   test('the port is refused a moment later only: it is told then', async () => {
     const [a, b] = await pair()
     b.proxy.target = 0
-    b.proxy.cutAll()
+    await b.transport.close()
     await attempts(a, 4)
     expect(a.handlers.gone).toEqual([])
     await b.proxy.close()
@@ -51,7 +56,22 @@ describe('evidence that a process is gone', () => {
     const [a, b] = await pair({ limits: { goneMsMax: 5_000 } })
     // Nobody can have a connection to everybody.
     Object.assign(cluster.members[1]!, { peer: '255.255.255.255:1' })
-    b.proxy.cutAll()
+    await b.transport.close()
+    await until('it is told', () => a.handlers.gone.length > 0)
+    expect(a.handlers.gone).toEqual([b.id])
+  })
+
+  test('what it said last is heard first', async () => {
+    const [a, b] = await pair()
+    a.proxy.hold(true)
+    b.transport.send([heartbeat(b.id, a.id, 7)])
+    await b.proxy.close()
+    await attempts(a, 4)
+    expect([a.handlers.gone, a.handlers.messages]).toEqual([[], []])
+    a.proxy.hold(false)
+    await until('it is heard', () => a.handlers.messages.length === 1)
+    expect(a.handlers.gone).toEqual([])
+    await b.transport.close()
     await until('it is told', () => a.handlers.gone.length > 0)
     expect(a.handlers.gone).toEqual([b.id])
   })
@@ -72,6 +92,15 @@ describe('no evidence', () => {
     b.proxy.target = 0
     b.proxy.cutAll()
     await attempts(a, 6)
+    expect(a.handlers.gone).toEqual([])
+  })
+
+  test('the port refuses, but the peer itself goes on calling', async () => {
+    const [a, b] = await pair()
+    await b.proxy.close()
+    await attempts(a, 6)
+    b.transport.send([heartbeat(b.id, a.id, 3)])
+    await until('it is heard', () => a.handlers.messages.length === 1)
     expect(a.handlers.gone).toEqual([])
   })
 
