@@ -123,6 +123,14 @@ export class NodeDriver {
     if (this.isActive) this.#input(() => this.raft.reportUnreachable(peer))
   }
 
+  /** Says whether it was the leader that this node followed. */
+  onGone(peer: NodeId): boolean {
+    if (!this.isActive) return false
+    let isNews = false
+    this.#input(() => (isNews = this.raft.reportGone(peer)))
+    return isNews
+  }
+
   onSnapshot(from: NodeId, term: Term, chunks: AsyncIterable<Uint8Array>): Promise<void> {
     return this.#snapshots.receive(from, term, chunks)
   }

@@ -5,13 +5,15 @@ import type { ClientCommand } from '../api/commands.ts'
 import type { QuorateError } from '../api/errors.ts'
 import type { ControlPlane } from './control.ts'
 import type { NodeDriver } from './node-driver.ts'
-import type { ForwardAnswer, IncarnationRegistry, PeerHandlers } from './ports.ts'
+import type { ForwardAnswer, IncarnationRegistry, Logger, MemberInfo, PeerHandlers } from './ports.ts'
 import type { Proposer } from './proposer.ts'
 import type { Writes } from './writes.ts'
 
 export interface PeerHandlerParts {
   readonly driver: NodeDriver
   readonly registry: IncarnationRegistry
+  readonly members: readonly MemberInfo[]
+  readonly logger: Logger
   readonly control: ControlPlane
   readonly proposer: Proposer
   readonly writes: Writes
@@ -20,7 +22,7 @@ export interface PeerHandlerParts {
 }
 
 export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
-  const { driver, registry, control, writes } = parts
+  const { driver, registry, control, writes, members, logger } = parts
   return {
     admit: ({ id, incarnation }) => {
       const known = registry.get(id)
@@ -38,6 +40,14 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
       // Messages were lost with the old connection, or before the new one.
       driver.onUnreachable(peer)
       if (isUp && peer === driver.raft.leaderId) writes.retry()
+    },
+    onGone: (peer) => {
+      if (!driver.onGone(peer)) return
+      const { name } = members.find(({ id }) => id === peer) ?? { name: peer }
+      logger.info(
+        { peer: name, term: driver.raft.term },
+        `the leader ${name} is gone: its connection closed and its port refuses; not waiting for the election timeout`,
+      )
     },
   }
 }

@@ -268,6 +268,11 @@ export interface PeerHandlers {
   onSnapshot(from: PeerHello, term: Term, chunks: AsyncIterable<Uint8Array>): Promise<void>
   /** The connection for Raft messages came up or went down. */
   onConnection(peer: NodeId, isUp: boolean): void
+  /**
+   * After that connection went down, at most once: the peer's process is evidently gone, for its machine refuses to connect.
+   * Evidence, not certainty: whoever acts on it must be right also when the peer lives.
+   */
+  onGone(peer: NodeId): void
 }
 
 /** The connections to all other members. Frames and queues are bounded; a full queue drops Raft messages and counts them. */

@@ -112,6 +112,7 @@ export class QuorateNode implements facade.NodeFacade {
     await this.#ports.transport.start(
       peerHandlers({
         ...this.#ports,
+        members: this.#options.members,
         driver: this.#driver,
         control: this.#control,
         proposer: this.#services.proposer,

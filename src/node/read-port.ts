@@ -7,12 +7,11 @@ export interface ReadPortParts {
   readonly driver: NodeDriver
   readonly states: StateStorage
   readonly clock: Clock
-  readonly electionTimeoutMs: number
   /** The moment as of which the state is known to have been current. */
   readonly freshAtMs: () => number | undefined
 }
 
-export function readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }: ReadPortParts): ReadPort {
+export function readPort({ driver, states, clock, freshAtMs }: ReadPortParts): ReadPort {
   return {
     requestReadIndex: (id) => {
       if (!driver.isActive || driver.raft.readIndex(id).kind !== 'accepted') return false
@@ -30,15 +29,12 @@ export function readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }
       return driver.raft.standing !== 'stateless'
     },
     /**
-     * A leader confirmed within an election timeout cannot have been replaced (§4.2.3, §6.4.1), unless it has told another to
-     * take over: it is current.
+     * The leader says no less than others do. That it was confirmed within an election timeout does not make it current: where
+     * its connections broke, another may have been elected since.
      */
     stalenessMs: () => {
       const freshMs = freshAtMs()
-      if (freshMs === undefined) return undefined
-      const ageMs = Math.ceil(clock.now() - freshMs)
-      const { isLeader, isTransferring } = driver.raft
-      return isLeader && !isTransferring && ageMs < electionTimeoutMs ? 0 : ageMs
+      return freshMs === undefined ? undefined : Math.ceil(clock.now() - freshMs)
     },
     get: (key) => states.current.get(key),
     fail: (error) => driver.fail(error),

@@ -28,6 +28,7 @@ export function newFollower(leaderId: NodeId | undefined): FollowerRole {
     isGrantPending: false,
     reads: new Set(),
     snapshotRequestTicks: 0,
+    haste: undefined,
   }
 }
 

@@ -8,11 +8,19 @@ import type {
   RequestVoteResponse,
   TimeoutNow,
 } from './messages.ts'
-import { hasQuorum, voteResult } from './quorum.ts'
+import { goesBefore, tickHaste, yieldInHaste } from './haste.ts'
+import { hasQuorum, voterIds, voteResult } from './quorum.ts'
 import type { StepOutcome } from './ready.ts'
 import { ACCEPTED, dropped } from './ready.ts'
-import type { LeaderRole } from './roles.ts'
-import { becomeCandidate, becomeFollower, becomeLeader, becomePreCandidate, voteFor } from './transitions.ts'
+import type { Haste, LeaderRole } from './roles.ts'
+import {
+  abandonPreVote,
+  becomeCandidate,
+  becomeFollower,
+  becomeLeader,
+  becomePreCandidate,
+  voteFor,
+} from './transitions.ts'
 import type { EntryId, NodeId } from './types.ts'
 
 /** A write that has taken this many election timeouts means a stalled disk. */
@@ -30,19 +38,23 @@ export function isPromotable(core: Core): boolean {
   return core.isVoter && core.standing === 'full' && core.pendingSnapshot === undefined && !isDiskStalled(core)
 }
 
-/** The leader was heard within the shortest election timeout: no vote for anyone else (§4.2.3). */
+/** The leader was heard within the shortest election timeout, and is not gone: no vote for anyone else (§4.2.3). */
 export function isLeaderLeaseActive(core: Core): boolean {
-  if (core.role.kind === 'leader') return true
-  return core.leaderId !== undefined && core.electionTicks < core.config.electionTimeoutTicks
+  const { role } = core
+  if (role.kind === 'leader') return true
+  if (role.kind !== 'follower' || role.leaderId === undefined || role.haste !== undefined) return false
+  return core.electionTicks < core.config.electionTimeoutTicks
 }
 
 export function tickElection(core: Core): void {
   core.electionTicks++
-  if (core.electionTicks >= core.electionTimeout && isPromotable(core)) preCampaign(core)
+  const haste = tickHaste(core)
+  const isTimedOut = core.electionTicks >= core.electionTimeout
+  if ((isTimedOut || haste !== undefined) && isPromotable(core)) preCampaign(core, isTimedOut ? undefined : haste)
 }
 
-function preCampaign(core: Core): void {
-  becomePreCandidate(core)
+function preCampaign(core: Core, haste: Haste | undefined): void {
+  becomePreCandidate(core, haste)
   const last = core.log.last
   for (const to of otherVoters(core)) {
     core.out.send({ type: 'request-pre-vote', from: core.id, to, term: core.term + 1, last })
@@ -72,8 +84,7 @@ export function requestDueVotes(core: Core): void {
 }
 
 function otherVoters(core: Core): readonly NodeId[] {
-  const { voters, votersOutgoing } = core.confState
-  return [...new Set([...voters, ...votersOutgoing])].filter((id) => id !== core.id).sort()
+  return voterIds(core.confState).filter((id) => id !== core.id)
 }
 
 /**
@@ -94,7 +105,10 @@ export function handleRequestVote(core: Core, message: RequestVote): StepOutcome
   if (core.role.kind !== 'follower') becomeFollower(core, core.term, undefined)
   voteFor(core, message.from)
   core.restartElectionTimer()
-  if (core.role.kind === 'follower') core.role.isGrantPending = true
+  if (core.role.kind === 'follower') {
+    core.role.isGrantPending = true
+    core.role.haste = undefined
+  }
   return ACCEPTED
 }
 
@@ -113,10 +127,12 @@ export function grantDueVote(core: Core): void {
 }
 
 export function handleRequestPreVote(core: Core, message: RequestPreVote): StepOutcome {
-  const isGranted =
+  const isPossible =
     message.term > core.term
       ? core.standing !== 'amnesiac' && core.log.isUpToDate(message.last)
       : message.term === core.term && mayVoteFor(core, message.from, message.last)
+  const isGranted = isPossible && !goesBefore(core, message)
+  if (isGranted) yieldInHaste(core)
   core.out.send({
     type: 'request-pre-vote-response',
     from: core.id,
@@ -156,7 +172,7 @@ function countPreVotes(core: Core): void {
     case 'won':
       return becomeCandidate(core, false)
     case 'lost':
-      return becomeFollower(core, core.term, undefined)
+      return abandonPreVote(core, core.role)
     case 'pending':
       return undefined
     default:

@@ -71,7 +71,9 @@ function hearFrom(core: Core, leaderId: NodeId): FollowerRole | undefined {
   if (known !== undefined && known !== leaderId) return undefined
   if (known === undefined) followLeader(core, leaderId)
   core.electionTicks = 0
-  return core.role.kind === 'follower' ? core.role : undefined
+  if (core.role.kind !== 'follower') return undefined
+  core.role.haste = undefined
+  return core.role
 }
 
 export function handleHeartbeat(core: Core, message: Heartbeat): StepOutcome {

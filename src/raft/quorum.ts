@@ -18,6 +18,11 @@ export function isMember(conf: ConfState, id: NodeId): boolean {
   return isVoter(conf, id) || conf.learners.includes(id)
 }
 
+/** Voters of both halves, each once, sorted. */
+export function voterIds(conf: ConfState): readonly NodeId[] {
+  return [...new Set([...conf.voters, ...conf.votersOutgoing])].sort()
+}
+
 /** Voters of both halves and learners, each once, sorted. Learners-to-be are voters of the outgoing half until then. */
 export function memberIds(conf: ConfState): readonly NodeId[] {
   return [...new Set([...conf.voters, ...conf.votersOutgoing, ...conf.learners, ...conf.learnersNext])].sort()

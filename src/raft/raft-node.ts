@@ -16,6 +16,7 @@ import {
   tickElection,
 } from './election.ts'
 import { handleAppendEntries, handleHeartbeat, handleInstallSnapshot, tickSnapshotRequest } from './following.ts'
+import { reportGone } from './haste.ts'
 import { Invariants } from './invariants.ts'
 import type { Message } from './messages.ts'
 import { hasQuorum } from './quorum.ts'
@@ -120,6 +121,16 @@ export class RaftNode {
   reportUnreachable(peer: NodeId): void {
     reportUnreachable(this.#core, peer)
     this.#finish()
+  }
+
+  /**
+   * The connection to the peer broke, and its process is evidently gone. Says whether that is news: the peer leads, as far as this
+   * node knows. It may be wrong: an election more is all that can come of it.
+   */
+  reportGone(peer: NodeId): boolean {
+    const isNews = reportGone(this.#core, peer)
+    this.#finish()
+    return isNews
   }
 
   /** The answer to one of `snapshotsWanted`. */

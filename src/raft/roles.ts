@@ -12,6 +12,16 @@ export interface PendingAck {
   sentIndex: LogIndex
 }
 
+/**
+ * The process of the leader is gone: campaigns come soon, and need not wait for the timeout. A few only; then the timeout is waited
+ * for as ever.
+ */
+export interface Haste {
+  /** Until the next attempt. */
+  ticks: number
+  attemptsLeft: number
+}
+
 /** Follower and learner alike: which of the two is a matter of the configuration. */
 export interface FollowerRole {
   readonly kind: 'follower'
@@ -27,11 +37,15 @@ export interface FollowerRole {
   readonly reads: Set<ReadId>
   /** A node without state: ticks until it asks for a snapshot again. */
   snapshotRequestTicks: number
+  /** There is evidence that the leader's process is gone, and nothing has been heard of it since. */
+  haste: Haste | undefined
 }
 
 export interface PreCandidateRole {
   readonly kind: 'pre-candidate'
   readonly votes: Map<NodeId, boolean>
+  /** Its timeout has not passed: it asks because its leader is gone, and may ask again soon. */
+  readonly haste: Haste | undefined
 }
 
 export interface CandidateRole {

@@ -12,6 +12,8 @@ export function reconcileTerm(core: Core, message: Message): StepOutcome | undef
   if (!Number.isSafeInteger(message.term) || message.term < 0) return dropped('malformed')
   if (message.term < core.term) return receiveOldTerm(core, message)
   if (message.term > core.term) return receiveNewTerm(core, message)
+  // The leader was taken for gone, and is not.
+  if (core.role.kind === 'follower' && core.role.leaderId === message.from) core.role.haste = undefined
   return undefined
 }
 

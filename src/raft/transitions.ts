@@ -6,7 +6,7 @@ import { newFollower } from './core.ts'
 import { Progress } from './progress.ts'
 import { memberIds } from './quorum.ts'
 import { LeaderReads } from './reads.ts'
-import type { RoleState } from './roles.ts'
+import type { Haste, PreCandidateRole, RoleState } from './roles.ts'
 import type { NodeId, Term } from './types.ts'
 
 export function becomeFollower(core: Core, term: Term, leaderId: NodeId | undefined): void {
@@ -22,11 +22,20 @@ export function followLeader(core: Core, leaderId: NodeId): void {
   else becomeFollower(core, core.term, leaderId)
 }
 
-/** Asks whether an election could be won, without disturbing anyone's term (§9.6). */
-export function becomePreCandidate(core: Core): void {
+/**
+ * Asks whether an election could be won, without disturbing anyone's term (§9.6). In haste, the timeout runs on beside: an attempt
+ * that was worth nothing must not delay the one that would have come without it.
+ */
+export function becomePreCandidate(core: Core, haste: Haste | undefined): void {
   assert(core.role.kind !== 'leader', 'a leader does not campaign')
-  leaveRole(core, { kind: 'pre-candidate', votes: new Map([[core.id, true]]) })
-  core.restartElectionTimer()
+  leaveRole(core, { kind: 'pre-candidate', votes: new Map([[core.id, true]]), haste })
+  if (haste === undefined) core.restartElectionTimer()
+}
+
+/** The pre-votes were refused: a follower again, of nobody. */
+export function abandonPreVote(core: Core, { haste }: PreCandidateRole): void {
+  leaveRole(core, { ...newFollower(undefined), haste })
+  if (haste === undefined) core.restartElectionTimer()
 }
 
 /** Begins an election in the next term (§3.4). Nothing is asked, and the own vote not counted, before both are durable. */

@@ -23,6 +23,8 @@ const NAMES = [
   /** Connections closed because of what arrived on them. */
   'corrupt_streams',
   'silent_connections',
+  /** Connections lost to a process that is evidently gone. */
+  'peers_gone',
   'forwards_sent',
   'forwards_unsent',
   'forwards_lost',

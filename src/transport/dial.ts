@@ -12,7 +12,8 @@ import { CallerHandshake } from './handshake.ts'
 export interface DialEvents {
   onAccepted(connection: Connection, peer: PeerHello): FrameHandler
   onRefused(refused: Refused): void
-  onFailed(reason: string): void
+  /** `isGone`: nobody is there, as far as can be told from here. */
+  onFailed(reason: string, isGone: boolean): void
 }
 
 /** Ends the attempt, or the connection that came of it. */
@@ -26,16 +27,20 @@ export function dial(environment: Environment, member: MemberInfo, channel: Chan
   const socket = connect({ ...address, noDelay: true })
   let connection: Connection | undefined
   let isOver = false
-  const fail = (reason: string): void => {
+  const fail = (reason: string, isGone = false): void => {
     if (isOver || connection !== undefined) return
     isOver = true
     timer.cancel()
     socket.destroy()
     counters.add('connections_failed')
-    events.onFailed(reason)
+    events.onFailed(reason, isGone)
   }
+  const startedAt = clock.now()
   const timer = clock.after(limits.connectMsMax, () => fail(`no connection within ${limits.connectMsMax} ms`))
-  socket.on('error', (error) => fail(error.message))
+  // A refusal is the word of the peer's machine, however late we read it.
+  socket.on('error', (error: NodeJS.ErrnoException) =>
+    fail(error.message, error.code === 'ECONNREFUSED' || clock.now() - startedAt <= limits.goneMsMax),
+  )
   socket.once('connect', () => {
     if (isOver) return
     timer.cancel()
@@ -58,7 +63,8 @@ export function dial(environment: Environment, member: MemberInfo, channel: Chan
       },
       onFailed: (reason) => {
         counters.add('connections_failed')
-        events.onFailed(reason)
+        // Somebody took the connection, whatever became of it.
+        events.onFailed(reason, false)
       },
       onCorrupt: (reason) =>
         environment.log.warn(

@@ -42,6 +42,11 @@ export const TRANSPORT_LIMITS = {
   /** Before the first attempt to reconnect; doubled by each failure, and jittered. */
   backoffMsMin: 50,
   backoffMsMax: 1_000,
+  /**
+   * Where an attempt to come back fails by itself within this time, nobody is there any more. A machine that is there refuses within
+   * a round trip; a network that swallows, or a process that hangs, keeps silent for longer than this.
+   */
+  goneMsMax: 30,
   /** A peer out of reach is worth a warning after this long, not while members start or stop together. */
   quietMs: 5_000,
   /** A message about the same cause is logged at most this often; what was left out is counted. */

@@ -1,4 +1,4 @@
-// A connection to one peer for one kind of traffic that comes back whenever it breaks, with growing, jittered pauses.
+// A connection to one peer for one kind of traffic that comes back whenever it breaks: at once, then with growing, jittered pauses.
 import type { MemberInfo, PeerHello, Timer } from '../node/ports.ts'
 import type { Connection, FrameHandler } from './connection.ts'
 import { dial } from './dial.ts'
@@ -11,30 +11,39 @@ export interface LiveLink {
   readonly peer: PeerHello
 }
 
-/** Makes the handler of what arrives on a new connection; its onClose is told when that connection is gone. */
-export type OnUp = (live: LiveLink) => FrameHandler
+export interface LinkEvents {
+  /** Makes the handler of what arrives on a new connection; its onClose is told when that connection is gone. */
+  onUp(live: LiveLink): FrameHandler
+  /** At most once for each connection that was lost: the peer's process is evidently gone. */
+  onGone?(): void
+}
 
 export class Link {
   readonly #environment: Environment
   readonly #member: MemberInfo
   readonly #channel: Channel
-  readonly #onUp: OnUp
+  readonly #events: LinkEvents
   #live: LiveLink | undefined
   #dialled: Dialled | undefined
   #timer: Timer | undefined
   #backoffMs: number
   /** Since when there has been no connection. */
   #downAtMs: number
+  /** The first attempt after a loss makes no pause, but comes no more often than any other one. */
+  #soonestDialMs: number
+  /** A connection was lost, none has taken its place, and nothing has been said of it. */
+  #isMissing = false
   #isRefused = false
   #isClosed = false
 
-  constructor(environment: Environment, member: MemberInfo, channel: Channel, onUp: OnUp) {
+  constructor(environment: Environment, member: MemberInfo, channel: Channel, events: LinkEvents) {
     this.#environment = environment
     this.#member = member
     this.#channel = channel
-    this.#onUp = onUp
+    this.#events = events
     this.#backoffMs = environment.limits.backoffMsMin
     this.#downAtMs = environment.clock.now()
+    this.#soonestDialMs = this.#downAtMs
   }
 
   /** The connection, while it is up. */
@@ -61,6 +70,18 @@ export class Link {
     this.#dialled?.close(reason)
   }
 
+  /**
+   * The peer's machine knows at once whether the process is still there: it refuses the port of one that is not. Two processes that
+   * push each other out, though, must not do so as fast as they can.
+   */
+  #redial(): void {
+    const { clock, limits } = this.#environment
+    const now = clock.now()
+    if (now < this.#soonestDialMs) return this.#retry()
+    this.#soonestDialMs = now + limits.backoffMsMax
+    this.#dial()
+  }
+
   #dial(): void {
     if (this.#isClosed) return
     this.#dialled = dial(this.#environment, this.#member, this.#channel, {
@@ -69,33 +90,43 @@ export class Link {
         this.#isRefused = true
         this.#retry()
       },
-      onFailed: (reason) => {
+      onFailed: (reason, isGone) => {
         this.#isRefused = false
         this.#reportFailure(reason)
         this.#retry()
+        if (isGone) this.#tellGone()
       },
     })
   }
 
   #up(live: LiveLink): FrameHandler {
     this.#live = live
+    this.#isMissing = false
     this.#isRefused = false
     this.#backoffMs = this.#environment.limits.backoffMsMin
     this.#environment.log.forget(this.#cause)
     this.#environment.log.forget(`refused/${this.#member.name}/`)
-    const handler = this.#onUp(live)
+    const handler = this.#events.onUp(live)
     return {
       onFrame: (frame) => handler.onFrame(frame),
       onClose: (reason) => {
         this.#live = undefined
+        this.#isMissing = true
         this.#downAtMs = this.#environment.clock.now()
         const { name } = this.#member
         this.#environment.log.info(`${this.#cause}lost`, this.#fields, `lost the connection to ${name}: ${reason}`)
         // Before the handler: it may ask this link for something, which must find it down.
-        this.#retry()
+        this.#redial()
         handler.onClose(reason)
       },
     }
+  }
+
+  /** Not always by the first attempt: a process that is dying may lose its connections a moment before its port. */
+  #tellGone(): void {
+    if (!this.#isMissing || this.#isClosed) return
+    this.#isMissing = false
+    this.#events.onGone?.()
   }
 
   /** Half of the pause is fixed, half is chance: nodes that lost each other together do not return together. */

@@ -16,7 +16,15 @@ import type { Message, NodeId, Term } from '../raft/index.ts'
 export interface Delivery {
   readonly from: NodeId
   readonly to: NodeId
-  readonly kind: 'connect' | 'message' | 'forward' | 'forward-answer' | 'control' | 'control-answer' | 'snapshot'
+  readonly kind:
+    | 'connect'
+    | 'gone'
+    | 'message'
+    | 'forward'
+    | 'forward-answer'
+    | 'control'
+    | 'control-answer'
+    | 'snapshot'
   deliver(): void
 }
 
@@ -74,7 +82,20 @@ export class MemoryNetwork {
   leave(node: MemoryTransport): void {
     if (this.#nodes.get(node.self.id) !== node) return
     this.#nodes.delete(node.self.id)
-    for (const id of [...this.#nodes.keys()].sort()) this.#disconnect(node.self.id, id)
+    for (const id of [...this.#nodes.keys()].sort()) {
+      if (!this.#connections.has(pairOf(node.self.id, id))) continue
+      this.#disconnect(node.self.id, id)
+      this.#tellGone(node.self.id, id)
+    }
+  }
+
+  /** Nobody listens where the node was. */
+  #tellGone(gone: NodeId, to: NodeId): void {
+    const peer = this.#nodes.get(to)
+    const deliver = (): void => {
+      if (!this.#nodes.has(gone) && peer !== undefined && this.#nodes.get(to) === peer) peer.handlers.onGone(gone)
+    }
+    this.#options.schedule({ from: gone, to, kind: 'gone', deliver })
   }
 
   /** @internal */

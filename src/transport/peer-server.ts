@@ -2,6 +2,7 @@
 import { createServer } from 'node:net'
 import type { Server, Socket } from 'node:net'
 import type { PeerHello } from '../node/ports.ts'
+import type { NodeId } from '../raft/index.ts'
 import { Connection } from './connection.ts'
 import type { FrameHandler, Refused } from './connection.ts'
 import { track } from './environment.ts'
@@ -56,6 +57,11 @@ export class PeerServer {
         resolve()
       })
     })
+  }
+
+  /** Whether the peer's own connection of this kind is up. */
+  isCalledBy(peer: NodeId, channel: Channel): boolean {
+    return this.#current.has(keyOf(peer, channel))
   }
 
   /** Ends the connections of earlier lives of a peer. */
@@ -119,7 +125,7 @@ export class PeerServer {
   }
 
   #register(accepted: Accepted): FrameHandler {
-    const key = `${accepted.channel}/${accepted.peer.id}`
+    const key = keyOf(accepted.peer.id, accepted.channel)
     const earlier = this.#current.get(key)
     this.#current.set(key, accepted)
     earlier?.connection.close(`${accepted.peer.name} has opened another connection`)
@@ -142,3 +148,5 @@ export class PeerServer {
     log.warn(`refused/in/${cause}`, { remote, refusal: refused.code }, `${who}: ${refused.detail}`)
   }
 }
+
+const keyOf = (peer: NodeId, channel: Channel): string => `${channel}/${peer}`

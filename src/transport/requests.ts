@@ -42,9 +42,11 @@ export class Requests {
   constructor(environment: Environment, member: MemberInfo, onUp: (peer: PeerHello) => void) {
     this.#environment = environment
     this.#member = member
-    this.#link = new Link(environment, member, 'forward', ({ peer }) => {
-      onUp(peer)
-      return { onFrame: (frame) => this.#received(frame), onClose: () => this.#lost() }
+    this.#link = new Link(environment, member, 'forward', {
+      onUp: ({ peer }) => {
+        onUp(peer)
+        return { onFrame: (frame) => this.#received(frame), onClose: () => this.#lost() }
+      },
     })
   }
 

@@ -68,6 +68,8 @@ export class TcpTransport implements PeerTransport {
   readonly #options: TcpTransportOptions
   readonly #members: ReadonlyMap<NodeId, MemberInfo>
   readonly #counters = new Counters()
+  /** Their ports refuse, but what they sent before has not all been read. */
+  readonly #leaving = new Set<NodeId>()
   #started: Started | undefined
   #isClosed = false
 
@@ -197,7 +199,10 @@ export class TcpTransport implements PeerTransport {
   #makePeer(environment: Environment, member: MemberInfo): Peer {
     return {
       member,
-      raft: new Link(environment, member, 'raft', ({ peer }) => this.#raftUp(peer)),
+      raft: new Link(environment, member, 'raft', {
+        onUp: ({ peer }) => this.#raftUp(peer),
+        onGone: () => this.#missed(member.id),
+      }),
       requests: new Requests(environment, member, (peer) => this.#noteBoot(peer)),
       snapshots: new SnapshotSender(environment, member),
     }
@@ -227,8 +232,22 @@ export class TcpTransport implements PeerTransport {
     }
   }
 
+  /**
+   * Nobody listens at the peer's port. A process that is gone has lost its own connection to this node, too: while that is up, it
+   * lives after all, or there is still to be read what it said last.
+   */
+  #missed(id: NodeId): void {
+    const { environment, server } = this.#started!
+    this.#leaving.add(id)
+    if (server.isCalledBy(id, 'raft')) return
+    this.#leaving.delete(id)
+    this.#counters.add('peers_gone')
+    environment.handlers.onGone(id)
+  }
+
   #raftUp(peer: PeerHello): FrameHandler {
     const { environment } = this.#started!
+    this.#leaving.delete(peer.id)
     this.#noteBoot(peer)
     environment.logger.info({ peer: peer.name, url: peer.url, version: peer.version }, `connected to ${peer.name}`)
     environment.handlers.onConnection(peer.id, true)
@@ -269,7 +288,9 @@ export class TcpTransport implements PeerTransport {
         else if (message.to !== self) this.#counters.add('dropped_wrong_addressee')
         else handlers.onMessage(message)
       },
-      onClose: () => {},
+      onClose: () => {
+        if (!this.#isClosed && this.#leaving.has(peer.id)) this.#missed(peer.id)
+      },
     }
   }
 

@@ -316,7 +316,7 @@ describe.skipIf(NO_CURL !== undefined)('reads, through curl', () => {
       ])
         expect([query, (await get(reader, `choices?${query}`)).status]).toEqual([query, 400])
     }
-    expect((await get(leader, 'choices?consistency=stale')).headers['quorate-staleness-ms']).toBe('0')
+    expect((await get(leader, 'choices?consistency=stale')).headers['quorate-staleness-ms']).toMatch(/^\d+$/)
   })
 })
 

@@ -66,6 +66,7 @@ class Schedule {
       [4, () => this.#stream()],
       [rare(), () => this.#transfer()],
       [2, () => this.#unreachable()],
+      [prng.pick([0, 2, 8]), () => this.#gone()],
     ]
   }
 
@@ -220,6 +221,14 @@ class Schedule {
     const id = this.#someone()
     const peer = this.#someone()
     if (this.cluster.node(id).raft !== undefined) this.cluster.input(id, (raft) => raft.reportUnreachable(peer))
+  }
+
+  /** Some are told that a process is gone, mostly the leader's, be it true or not. */
+  #gone(): void {
+    const [leader] = this.cluster.leaders
+    const id = leader !== undefined && this.#prng.chance(3, 4) ? leader.id : this.#someone()
+    for (const node of this.cluster.nodes.values())
+      if (node.raft !== undefined && this.#prng.chance(2, 3)) this.cluster.input(node.id, (raft) => raft.reportGone(id))
   }
 }
 

@@ -82,6 +82,11 @@ export class Links {
     return !this.isQuiet && this.#prng.chance(this.#settings.lossPerMille, 1_000)
   }
 
+  /** Nobody hears that a machine refused to connect. */
+  isRefusalLost(): boolean {
+    return !this.isQuiet && this.#prng.chance(1, 8)
+  }
+
   isDoubled(): boolean {
     return !this.isQuiet && this.#prng.chance(this.#settings.duplicatePerMille, 1_000)
   }

@@ -24,10 +24,11 @@ export class Nemesis {
   }
 
   start(): void {
-    const { network, process, disk } = this.#cluster.swarm
+    const { network, process, disk, evidence } = this.#cluster.swarm
     this.#every(network.breakEveryMs, () => this.#breakConnection())
     this.#every(network.partitionEveryMs, () => this.#partition())
     this.#every(network.clogEveryMs, () => this.#clog())
+    this.#every(evidence.falseEveryMs, () => this.#slander())
     this.#every(process.crashEveryMs, () => this.#crash())
     this.#every(process.massCrashEveryMs, () => this.#massCrash())
     this.#every(process.pauseEveryMs, () => this.#pause())
@@ -191,6 +192,27 @@ export class Nemesis {
   #breakConnection(): void {
     const pair = this.#pair()
     if (pair !== undefined) this.#cluster.network.breakBetween(pair[0].info.id, pair[1].info.id)
+  }
+
+  /** Some are told that a process is gone which lives, each in its own time. As a rule it leads. */
+  #slander(): void {
+    const { members, network, situations, world, leader } = this.#cluster
+    const accused = leader !== undefined && this.#prng.chance(3, 4) ? leader : this.#any()
+    const { id } = accused.info
+    const isToldAll = this.#prng.chance(1, 2)
+    const isBroken = this.#prng.chance(1, 2)
+    for (const { info, name } of members) {
+      if (info.id === id || !(isToldAll || this.#prng.chance(1, 2))) continue
+      if (isBroken) network.breakBetween(info.id, id)
+      world.after(this.#prng.between(0, 60), () => {
+        const told = network.running(info.id)
+        told?.host.input(() => {
+          if (accused.isUp) situations.met('false-evidence')
+          world.note('slander', name, accused.name)
+          told.handlers.onGone(id)
+        })
+      })
+    }
   }
 
   #clog(): void {

@@ -56,6 +56,7 @@ async function connected(onForward: PeerHandlers['onForward']): Promise<{
         onForward,
         onControl: (_from, _kind, body) => Promise.resolve(body),
         onSnapshot: () => Promise.resolve(),
+        onGone: () => {},
         onConnection: (_peer, isUp) => connections.push(isUp),
       })
       return { host, transport, heard, connections }

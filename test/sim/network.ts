@@ -27,6 +27,8 @@ export class Network {
   readonly parts: NetworkParts
   readonly #running = new Map<NodeId, SimulatedTransport>()
   readonly #connections = new Map<string, Connection>()
+  /** Machines without power: they do not even refuse. */
+  readonly #dark = new Set<NodeId>()
 
   constructor(parts: NetworkParts) {
     this.parts = parts
@@ -47,6 +49,7 @@ export class Network {
 
   join(transport: SimulatedTransport): void {
     this.#running.set(transport.id, transport)
+    this.#dark.delete(transport.id)
     for (const id of [...this.#running.keys()].sort()) if (id !== transport.id) this.#dial(transport.id, id)
   }
 
@@ -54,6 +57,7 @@ export class Network {
   leave(transport: SimulatedTransport, isSilent: boolean): void {
     if (this.#running.get(transport.id) !== transport) return
     this.#running.delete(transport.id)
+    if (isSilent) this.#dark.add(transport.id)
     for (const connection of this.#connections.values()) {
       if (!connection.ends.includes(transport)) continue
       this.break(connection, isSilent ? PATIENCE_MS : 0)
@@ -90,6 +94,7 @@ export class Network {
           if (!connection.isUpAt(end)) return
           connection.down(end)
           end.handlers.onConnection(connection.other(end).id, false)
+          this.#callAgain(end, connection.other(end))
         })
         if (!end.host.isAlive) connection.down(end)
         if (--open > 0) return
@@ -98,6 +103,20 @@ export class Network {
         this.#dial(one.id, other.id)
       })
     }
+  }
+
+  /** Whoever has lost a peer calls it at once. Where its process has ended and the machine is there, that is refused, as a rule. */
+  #callAgain(end: SimulatedTransport, lost: SimulatedTransport): void {
+    const { world, links, situations } = this.parts
+    world.after(links.delayMs(end.id, lost.id) + links.delayMs(lost.id, end.id), () => {
+      const isRefused = !this.#running.has(lost.id) && !this.#dark.has(lost.id) && this.#isOpen(end.id, lost.id)
+      if (!isRefused || links.isRefusalLost()) return
+      end.host.input(() => {
+        situations.met('evidence')
+        world.note('gone', end.name, lost.name)
+        end.handlers.onGone(lost.id)
+      })
+    })
   }
 
   #isOpen(a: NodeId, b: NodeId): boolean {

@@ -70,6 +70,8 @@ export const SITUATIONS = {
   partition: 'the network was cut',
   'one-way-partition': 'the network was cut in one direction only',
   'connection-broken': 'a connection broke',
+  evidence: 'a node was told that the process of a peer is gone',
+  'false-evidence': 'a node was told so, and the peer lived',
   'message-lost': 'a message was lost',
   'message-doubled': 'a message arrived twice',
   'message-overtaken': 'a message arrived before an earlier one',

@@ -93,6 +93,10 @@ export interface Swarm {
     /** A while without requests, in the end: longer than anything is remembered. */
     readonly isLong: boolean
   }
+  readonly evidence: {
+    /** Nodes are told that a process is gone which lives. */
+    readonly falseEveryMs: number
+  }
 }
 
 /** Never: later than any run ends. */
@@ -193,6 +197,9 @@ export function drawSwarm(prng: Prng, choice: SwarmChoice = {}): Swarm {
       readers: prng.pick([0, 1, 2]),
       programs: prng.pick([0, 0, 1, 2]),
       isLong: prng.chance(1, 50),
+    },
+    evidence: {
+      falseEveryMs: sometimes(40, 300, 5_000),
     },
   }
 }

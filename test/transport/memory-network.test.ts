@@ -92,6 +92,25 @@ describe('the memory network', () => {
     expect(answers).toEqual([{ kind: 'unsent' }])
   })
 
+  test('a node that ends is gone for those it was connected to, unless it is back by then; one that is cut off is not', async () => {
+    const [one, two] = [await start(1), await start(2)]
+    await deliverAll()
+    network.setLink(idOf(1), idOf(2), false)
+    await deliverAll()
+    expect(one.handlers.gone).toEqual([])
+    network.setLink(idOf(1), idOf(2), true)
+    await deliverAll()
+    await two.transport.close()
+    const reborn = await start(2, 9)
+    await deliverAll()
+    expect(one.handlers.gone).toEqual([])
+    await reborn.transport.close()
+    expect(one.handlers.gone).toEqual([])
+    await deliverAll()
+    expect(one.handlers.gone).toEqual([idOf(2)])
+    expect([...two.handlers.gone, ...reborn.handlers.gone]).toEqual([])
+  })
+
   test('a refusal keeps two nodes apart, and the refused one is told', async () => {
     const one = await start(1)
     one.handlers.admit = () => 'incarnation'

@@ -14,9 +14,10 @@ export interface Budget {
   readonly crash: number
   readonly read: number
   readonly compact: number
+  readonly gone: number
 }
 type Limited = keyof Budget
-const LIMITED: readonly Limited[] = ['campaign', 'tick', 'propose', 'crash', 'read', 'compact']
+const LIMITED: readonly Limited[] = ['campaign', 'tick', 'propose', 'crash', 'read', 'compact', 'gone']
 
 export interface Scope {
   readonly name: string
@@ -179,6 +180,7 @@ export class Explorer {
     if (isAllowed('propose')) yield { kind: 'propose', text: `p${spent[LIMITED.indexOf('propose')]}` }
     if (isAllowed('read')) yield { kind: 'read', floor: this.#committed.items[committed]!.length }
     if (isAllowed('compact')) yield { kind: 'compact' }
+    if (isAllowed('gone')) yield { kind: 'gone' }
     if (isAllowed('crash')) {
       yield { kind: 'crash', isWriteKept: false }
       yield { kind: 'crash', isWriteKept: true }

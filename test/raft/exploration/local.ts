@@ -23,6 +23,8 @@ export type Input =
   | { readonly kind: 'read'; readonly floor: number }
   /** The state machine's disk catches up, and the log is compacted up to there. */
   | { readonly kind: 'compact' }
+  /** The process of its leader is said to be gone, be it true or not. */
+  | { readonly kind: 'gone' }
 
 export interface Local {
   raft: RaftNode
@@ -122,6 +124,8 @@ export function isPossible(local: Local, input: Input): boolean {
       )
     case 'read':
       return raft.leaderId !== undefined
+    case 'gone':
+      return raft.role === 'follower' && raft.leaderId !== undefined
     case 'deliver':
       return raft.id === input.message.to
     default:
@@ -171,6 +175,9 @@ function act(local: Local, input: Input): void {
       raft.readIndex(local.readFloors.length)
       return undefined
     }
+    case 'gone':
+      raft.reportGone(raft.leaderId!)
+      return undefined
     case 'compact': {
       const index = Math.min(raft.appliedIndex, disk.last.index)
       const term = disk.termAt(index)

@@ -5,7 +5,7 @@ import type { Beginning, Budget, Scope, Step } from './explorer.ts'
 import type { Input, Local } from './local.ts'
 import { IDS, perform } from './local.ts'
 
-const NOTHING: Budget = { campaign: 0, tick: 0, propose: 0, crash: 0, read: 0, compact: 0 }
+const NOTHING: Budget = { campaign: 0, tick: 0, propose: 0, crash: 0, read: 0, compact: 0, gone: 0 }
 
 /** Plays a schedule on three nodes and writes down its steps. */
 class Script implements Beginning {
@@ -110,6 +110,13 @@ export const SCOPES: readonly Scope[] = [
     termMax: 3,
     tuning: 'plain',
     begin: leader(1),
+  },
+  {
+    name: 'a leader that is taken for gone',
+    budget: { ...NOTHING, gone: 2, tick: 3, propose: 1, crash: 1 },
+    termMax: 3,
+    tuning: 'plain',
+    begin: leader(1, 2),
   },
   {
     name: 'a leader, a rival and a read',

@@ -110,6 +110,9 @@ class Runner {
       case 'release':
         cluster.node(id).isDiskHeld = false
         return cluster.pump(id)
+      case 'gone':
+        cluster.input(id, (raft) => raft.reportGone(second))
+        return undefined
       case 'crash':
         return cluster.crash(id)
       case 'restart':

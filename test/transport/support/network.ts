@@ -77,6 +77,8 @@ export class RecordingHandlers implements PeerHandlers {
   readonly refusals: { peer: NodeId; refusal: PeerRefusal; detail: string }[] = []
   readonly connections: string[] = []
   readonly up = new Set<NodeId>()
+  /** Peers whose processes are evidently gone, as often as that was said. */
+  readonly gone: NodeId[] = []
   admit: PeerHandlers['admit'] = () => undefined
   onForward: PeerHandlers['onForward'] = (_from, number, _commands, answer) =>
     answer({ kind: 'proposed', id: { term: 1, index: number } })
@@ -97,6 +99,10 @@ export class RecordingHandlers implements PeerHandlers {
     this.connections.push(`${Number.parseInt(peer, 16)} ${isUp ? 'up' : 'down'}`)
     if (isUp) this.up.add(peer)
     else this.up.delete(peer)
+  }
+
+  onGone(peer: NodeId): void {
+    this.gone.push(peer)
   }
 }
 

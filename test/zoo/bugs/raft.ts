@@ -6,6 +6,7 @@ const core = (file: string, find: string, replace: string): Patch => ({ file: `s
 const GOLDEN = 'test/raft/golden.test.ts'
 const RANDOM = 'test/raft/random.test.ts'
 const ELECTION = 'test/raft/election.test.ts'
+const FAILOVER = 'test/raft/failover.test.ts'
 const REPLICATION = 'test/raft/replication.test.ts'
 const READS = 'test/raft/reads.test.ts'
 const EXPLORATION = 'test/raft/exploration/exploration.test.ts'
@@ -111,6 +112,25 @@ const ELECTIONS: readonly Bug[] = [
       ),
     ],
     suites: [ELECTION],
+  },
+  {
+    id: 'E10a',
+    what: 'whoever is gone, the stickiness to the leader ends',
+    patches: [core('haste.ts', "role.kind !== 'follower' || role.leaderId !== peer ||", "role.kind !== 'follower' ||")],
+    suites: [FAILOVER],
+  },
+  {
+    id: 'E10b',
+    what: 'a leader that was taken for gone, and is heard, stays without stickiness',
+    patches: [
+      core('following.ts', '  core.role.haste = undefined\n', ''),
+      core(
+        'terms.ts',
+        'core.role.leaderId === message.from) core.role.haste = undefined',
+        'core.role.leaderId === message.from) {}',
+      ),
+    ],
+    suites: [FAILOVER],
   },
   {
     id: 'E11',
