@@ -66,6 +66,7 @@ export class NodeDriver {
   /** The write in flight, so that stopping can wait for it. */
   #writing: Promise<void> = Promise.resolve()
   #isPersisting = false
+  #lostConnectionAtMs = -Infinity
   readonly dropped: Record<string, number> = {}
 
   constructor(deps: DriverDeps, listener: DriverListener) {
@@ -104,6 +105,11 @@ export class NodeDriver {
     return this.#isActive && !this.#isStopped
   }
 
+  /** When the connection to some peer broke last. Clock milliseconds. */
+  get lostConnectionAtMs(): number {
+    return this.#lostConnectionAtMs
+  }
+
   /** Whether a write of the log is in flight. */
   get isPersisting(): boolean {
     return this.#isPersisting
@@ -119,7 +125,9 @@ export class NodeDriver {
     this.#input(() => this.#count(this.raft.step(message)))
   }
 
-  onUnreachable(peer: NodeId): void {
+  /** Messages were lost with the old connection, or before the new one. */
+  onConnection(peer: NodeId, isUp: boolean): void {
+    if (!isUp) this.#lostConnectionAtMs = this.#deps.clock.now()
     if (this.isActive) this.#input(() => this.raft.reportUnreachable(peer))
   }
 

@@ -37,8 +37,7 @@ export function peerHandlers(parts: PeerHandlerParts): PeerHandlers {
     onControl: (from, kind, body) => control.answer(from, kind, body),
     onSnapshot: (from, term, chunks) => driver.onSnapshot(from.id, term, chunks),
     onConnection: (peer, isUp) => {
-      // Messages were lost with the old connection, or before the new one.
-      driver.onUnreachable(peer)
+      driver.onConnection(peer, isUp)
       if (isUp && peer === driver.raft.leaderId) writes.retry()
     },
     onGone: (peer) => {

@@ -7,11 +7,12 @@ export interface ReadPortParts {
   readonly driver: NodeDriver
   readonly states: StateStorage
   readonly clock: Clock
+  readonly electionTimeoutMs: number
   /** The moment as of which the state is known to have been current. */
   readonly freshAtMs: () => number | undefined
 }
 
-export function readPort({ driver, states, clock, freshAtMs }: ReadPortParts): ReadPort {
+export function readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }: ReadPortParts): ReadPort {
   return {
     requestReadIndex: (id) => {
       if (!driver.isActive || driver.raft.readIndex(id).kind !== 'accepted') return false
@@ -29,12 +30,17 @@ export function readPort({ driver, states, clock, freshAtMs }: ReadPortParts): R
       return driver.raft.standing !== 'stateless'
     },
     /**
-     * The leader says no less than others do. That it was confirmed within an election timeout does not make it current: where
-     * its connections broke, another may have been elected since.
+     * A leader confirmed within an election timeout has not been replaced (§4.2.3, §6.4.1): it is current. Unless it has told
+     * another to take over, or has lost a connection since: then its peers may have taken it for gone.
      */
     stalenessMs: () => {
       const freshMs = freshAtMs()
-      return freshMs === undefined ? undefined : Math.ceil(clock.now() - freshMs)
+      if (freshMs === undefined) return undefined
+      const ageMs = Math.ceil(clock.now() - freshMs)
+      const { isLeader, isTransferring } = driver.raft
+      const isConfirmed =
+        isLeader && !isTransferring && ageMs < electionTimeoutMs && freshMs > driver.lostConnectionAtMs
+      return isConfirmed ? 0 : ageMs
     },
     get: (key) => states.current.get(key),
     fail: (error) => driver.fail(error),

@@ -72,7 +72,7 @@ export class NodeServices {
     })
     this.writes = new Writes(clock, { id: self.id, boot }, this.#writePort(refusal))
     const freshAtMs = (): number | undefined => this.reads.freshAtMs
-    this.reads = new Reads(clock, readPort({ driver, states, clock, freshAtMs }))
+    this.reads = new Reads(clock, readPort({ driver, states, clock, electionTimeoutMs, freshAtMs }))
     const pins = this.#pinPort()
     this.listings = new Listings(clock, pins)
     this.watches = new WatchHub(clock, pins, options.watching)

@@ -183,8 +183,8 @@ export class RangeReader {
       this.#violate(asked, `is answered from ${revision}, not from ${least} to ${most}`)
     if (maxStaleMs !== undefined && (stalenessMs ?? Infinity) > maxStaleMs)
       this.#violate(asked, `is answered from a state that is ${stalenessMs} ms old`)
-    // Whoever waited for a revision was answered later than it asked.
-    if (stalenessMs === undefined || minRevision > 0) return
+    // Whoever waited for a revision was answered later than it asked. 0 is what a leader says of itself.
+    if (stalenessMs === undefined || stalenessMs === 0 || minRevision > 0) return
     const known = observer.reached.at(atMs - (stalenessMs + 1) / SLOW_MAX)
     if (revision < known)
       this.#violate(asked, `is answered from ${revision}, ${stalenessMs} ms old, when ${known} had long been reached`)
