@@ -189,6 +189,19 @@ describe('nodes that were suspended', () => {
     expect(answer).toMatchObject({ stalenessMs: expect.any(Number) as number })
     expect((answer as ReadAnswer).stalenessMs).toBeGreaterThanOrEqual(10_000)
   })
+
+  it('say 0 as a leader that was confirmed, but not before it is again once it has lost a connection', async () => {
+    cluster = await MemoryCluster.started(3)
+    await cluster.advance(1_000)
+    const leader = cluster.leader!
+    const staleness = async (): Promise<number | undefined> =>
+      ((await cluster.answer(cluster.read(leader, 'k', { consistency: 'stale' }))) as ReadAnswer).stalenessMs
+    expect(await staleness()).toBe(0)
+    cluster.isolate(cluster.followers[0]!)
+    expect(await staleness()).toBeGreaterThan(0)
+    await cluster.advance(1_000)
+    expect(await staleness()).toBe(0)
+  })
 })
 
 describe('a node that starts again', () => {
