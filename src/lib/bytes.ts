@@ -177,7 +177,7 @@ export class ByteWriter {
 
   /** What was written, as a view; the writer is used up and must not be written to again. */
   finish(): Buffer {
-    return this.#bytes.subarray(0, this.#length)
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length)
   }
 
   /** A part of what was written, as a view. */
