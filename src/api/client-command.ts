@@ -102,8 +102,9 @@ function check(claim: boolean, message: string): asserts claim {
 
 const isNatural = (value: number): boolean => Number.isSafeInteger(value) && value >= 0
 
+// What every put comes through makes its message only when it refuses: a text with numbers costs more than the check.
 function checkLength(what: string, length: number, max: number): void {
-  check(length <= max, `${what} of ${length} bytes; at most ${max} are allowed`)
+  if (length > max) throw new DecodeError(`${what} of ${length} bytes; at most ${max} are allowed`)
 }
 
 export function checkKey(key: KeyString): void {
@@ -130,10 +131,8 @@ function checkPut(command: PutCommand): void {
 }
 
 function checkId(id: string, what: string): void {
-  check(
-    ID_PATTERN.test(id),
-    `not the id of a ${what}: ${JSON.stringify(id)}; 16 lower-case hexadecimal digits are needed`,
-  )
+  if (ID_PATTERN.test(id)) return
+  throw new DecodeError(`not the id of a ${what}: ${JSON.stringify(id)}; 16 lower-case hexadecimal digits are needed`)
 }
 
 function checkLease(lease: string): void {
@@ -170,11 +169,10 @@ function checkOnce(once: Once): void {
   if (once.kind === 'session') {
     const { sequence, acknowledgedBelow } = once
     checkId(once.session, 'session')
-    check(isNatural(sequence) && sequence > 0, `${sequence} is not a sequence; they count from 1`)
-    check(
-      isNatural(acknowledgedBelow) && acknowledgedBelow <= sequence,
-      `sequence ${sequence} cannot come with everything below ${acknowledgedBelow} acknowledged`,
-    )
+    if (!isNatural(sequence) || sequence === 0)
+      throw new DecodeError(`${sequence} is not a sequence; they count from 1`)
+    if (!isNatural(acknowledgedBelow) || acknowledgedBelow > sequence)
+      throw new DecodeError(`sequence ${sequence} cannot come with everything below ${acknowledgedBelow} acknowledged`)
     return
   }
   check(once.key.length > 0, 'an empty idempotency key')

@@ -57,7 +57,8 @@ export function decodeCondition(reader: ByteReader, flags: number): Condition {
 
 /** A varint of anything else would silently be another number. */
 export function natural(value: number, what: string): number {
-  assert(Number.isSafeInteger(value) && value >= 0, `not ${what}: ${value}`)
+  // Every number of every write comes through here: the message is made only for a broken claim.
+  if (!Number.isSafeInteger(value) || value < 0) assert(false, `not ${what}: ${value}`)
   return value
 }
 
@@ -160,8 +161,9 @@ export function decodeText(reader: ByteReader): string {
 const CONTENT_TYPE_BYTES_MAX = 255
 
 export function encodeContentType(writer: ByteWriter, contentType: string): void {
+  if (contentType === '') return
   assert(contentType.length <= CONTENT_TYPE_BYTES_MAX, `a content type of ${contentType.length} bytes`)
-  if (contentType !== '') writer.uint8(contentType.length).latin1(contentType)
+  writer.uint8(contentType.length).latin1(contentType)
 }
 
 export function decodeContentType(reader: ByteReader): string {

@@ -60,16 +60,18 @@ const HAS_PREVIOUS = 1 << 1
 const DEPTH_MAX = 64
 
 export function encodeResult(result: CommandResult): Buffer {
-  const writer = new ByteWriter(64)
+  const writer = new ByteWriter(isPlainPut(result) ? plainPutLength(result) : 64)
   encode(writer, result)
   return writer.finish()
 }
 
+/** Most of all results: it says no more than where, and its length is known beforehand. */
+const isPlainPut = (result: CommandResult): boolean => result.kind === 'put' && result.previous === undefined
+const plainPutLength = ({ revision }: CommandResult): number => 2 + varintLength(revision)
+
 /** The same with its length before it, behind what the writer holds already. */
 export function appendResult(writer: ByteWriter, result: CommandResult): void {
-  // Most of them are puts that say no more than where: their length is known beforehand.
-  if (result.kind === 'put' && result.previous === undefined)
-    encode(writer.varint(2 + varintLength(result.revision)), result)
+  if (isPlainPut(result)) encode(writer.varint(plainPutLength(result)), result)
   else f.encodeBytes(writer, encodeResult(result))
 }
 

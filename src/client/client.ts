@@ -134,7 +134,11 @@ export class Client {
    */
   async put(key: Key, value: string | Uint8Array, options: PutOptions = NO_OPTIONS): Promise<PutResult> {
     checkOptions(options, ALLOWED.put)
-    return this.#put(key, value, options)
+    const core = this.#core
+    if (core.sessions === undefined) return core.run(putOperation(key, value, options), options)
+    const { timeoutMs, signal } = options
+    const command = putCommand(key, value, options)
+    return putResult(core.answer('put', await core.writeNumbered(command, { name: 'put', timeoutMs, signal })), key)
   }
 
   /** Writes `JSON.stringify(value)` as application/json; `entry.json()` reads it back. */
@@ -142,14 +146,7 @@ export class Client {
     checkOptions(options, ALLOWED.putJson)
     const text = JSON.stringify(value) as string | undefined
     if (text === undefined) throw refusal('BAD_REQUEST', `JSON has no ${typeof value}`)
-    return this.#put(key, text, { ...options, contentType: 'application/json' })
-  }
-
-  async #put(key: Key, value: string | Uint8Array, options: PutOptions): Promise<PutResult> {
-    const core = this.#core
-    if (core.sessions === undefined) return core.run(putOperation(key, value, options), options)
-    const { timeoutMs, signal } = options
-    return putResult(await core.write(putCommand(key, value, options), { name: 'put', timeoutMs, signal }), key)
+    return this.put(key, text, { ...options, contentType: 'application/json' })
   }
 
   /** Deletes a key. That it was not there is an answer, not an error. */

@@ -1,6 +1,7 @@
 // What all parts of a client share: running calls and commands, counting them, and ending them. The client's face is client.ts.
 import { encodeBatchRequest } from '../api/batch-codec.ts'
 import type { ClientCommand, CommandResult, RangeResult } from '../api/commands.ts'
+import { present } from '../lib/assert.ts'
 import type { Prng } from '../lib/prng.ts'
 import { FailedAnswer } from './answers.ts'
 import { BATCH_REQUEST, checkCommand, commandAnswers, failureOfAnswer } from './batch-request.ts'
@@ -14,6 +15,7 @@ import type { Operation } from './operations.ts'
 import type { GetResult } from './entry.ts'
 import type { Key } from './key-path.ts'
 import type { CallOptions, GetOptions } from './options.ts'
+import type { Written } from './pending-write.ts'
 import { preconditionError, refusalError } from './refusals.ts'
 import { ReadGatherer } from './read-gatherer.ts'
 import type { SessionWriter } from './session-writer.ts'
@@ -112,14 +114,19 @@ export class ClientCore {
     if (this.sessions === undefined || isRepeatable) {
       const attempts = { count: 0 }
       const result = await this.run(commandOperation(command, name, { isRepeatable, attempts }), options)
-      return this.#answer(result, name, attempts.count)
+      return this.answer(name, { result, attempts: attempts.count })
     }
-    this.admit()
-    const { result, attempts } = await this.sessions.write(command, options)
-    return this.#answer(result, name, attempts)
+    return this.answer(name, await this.writeNumbered(command, options))
   }
 
-  #answer(result: CommandResult, name: string, attempts: number): Answer {
+  /** The same in a session, where there is one. Each promise on the way of a small write is felt: this is the only one. */
+  writeNumbered(command: ClientCommand, options: WriteOptions): Promise<Written> {
+    this.admit()
+    return present(this.sessions, 'the sessions of a client').write(command, options)
+  }
+
+  /** The caller itself throws a refusal, so that its stack leads to whoever called. */
+  answer(name: string, { result, attempts }: Written): Answer {
     const first = result.kind === 'replayed' ? result.result : result
     this.context.onRevision(first.revision)
     if (first.kind === 'replayed') throw wrongResult(name, first)

@@ -34,7 +34,6 @@ export abstract class PendingCall<T> {
   readonly promise: Promise<T>
   /** Of the caller. */
   readonly callerDeadlineMs: number
-  readonly deadlineMs: number
   isSettled = false
   carrier: Carrier | undefined
   readonly timeoutMs: number
@@ -50,7 +49,6 @@ export abstract class PendingCall<T> {
     this.timeoutMs = timeoutMs
     this.#signal = signal
     this.callerDeadlineMs = context.clock.now() + timeoutMs
-    this.deadlineMs = this.callerDeadlineMs + GRACE_MS
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -70,6 +68,10 @@ export abstract class PendingCall<T> {
   protected abstract get outcome(): Outcome
   /** It has been settled, and its caller will be told. */
   protected abstract leave(): void
+
+  get deadlineMs(): number {
+    return this.callerDeadlineMs + GRACE_MS
+  }
 
   get attempts(): number {
     return this.#attempts

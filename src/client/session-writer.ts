@@ -169,7 +169,8 @@ export class SessionWriter implements Gatherer<PendingWrite> {
         const answers = commandAnswers(response, sent.length)
         session.used(sentAtMs)
         let failure: Failure | undefined
-        for (const [at, answer] of answers.entries()) {
+        for (let at = 0; at < answers.length; at++) {
+          const answer = answers[at]!
           if (answer.kind === 'result') this.#answered(session, sent[at]!, answer.result)
           else failure = worseOf('repeatable', failure, sent[at]!.attemptFailed(failureOfAnswer(answer)))
         }

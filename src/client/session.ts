@@ -17,10 +17,10 @@ export const SESSION = {
 
 export class Session {
   readonly id: SessionId
-  /** Given out, and not resolved yet. */
-  readonly #unresolved = new Set<number>()
-  /** The lowest of them; the next number when there is none. */
+  /** The lowest that was given out and is not resolved yet; the next number when there is none. */
   #lowest = 1
+  /** Resolved, above the lowest: few, because answers mostly come in the order of the numbers. */
+  readonly #resolvedAbove = new Set<number>()
   #next = 1
   #usableUntilMs: number
 
@@ -47,14 +47,18 @@ export class Session {
   }
 
   take(): number {
-    assert(this.hasRoom, `session ${this.id}: no room for a number`)
-    this.#unresolved.add(this.#next)
+    assert(this.hasRoom, 'a session has no room for a number')
     return this.#next++
   }
 
-  /** The caller was told: nobody will ask for this number again. */
+  /** The caller was told, once: nobody will ask for this number again. */
   resolve(sequence: number): void {
-    this.#unresolved.delete(sequence)
-    while (this.#lowest < this.#next && !this.#unresolved.has(this.#lowest)) this.#lowest++
+    const above = this.#resolvedAbove
+    if (sequence !== this.#lowest) {
+      above.add(sequence)
+      return
+    }
+    this.#lowest++
+    while (above.size > 0 && above.delete(this.#lowest)) this.#lowest++
   }
 }

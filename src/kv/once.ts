@@ -32,7 +32,8 @@ export class OnceGuard {
 
   /** The result of the command that `answer` let pass. Refusals are results too: a repeat must not succeed where they told no. */
   remember(once: Once, result: Uint8Array): void {
-    assert(result.length <= KV_LIMITS.resultBytesMax, `a result of ${result.length} bytes is too large to remember`)
+    if (result.length > KV_LIMITS.resultBytesMax)
+      assert(false, `a result of ${result.length} bytes is too large to remember`)
     const { sessions, idempotency } = this.#tables
     if (once.kind === 'session') {
       const session = present(sessions.get(once.session), 'the session of a command that was executed')

@@ -3,7 +3,7 @@
 import type { LeaseId, LockKind, SessionId } from '../api/commands.ts'
 import { ByteReader, ByteWriter, EMPTY_BYTES } from '../lib/bytes.ts'
 import type { KeyString } from '../lib/bytes.ts'
-import { addHash, subtractHash, ZERO_HASH } from '../lib/hash.ts'
+import { HashSum } from '../lib/hash.ts'
 import type { Hash64 } from '../lib/hash.ts'
 import { rowShare } from './digest.ts'
 import type { KvState, RowKey } from './types.ts'
@@ -19,7 +19,7 @@ export const newRow = (key: RowKey): Row => ({ key, share: undefined })
 /** Writes rows of one entry, and sums up what that does to the digest. */
 export class RowWriter {
   readonly #state: KvState
-  #delta = ZERO_HASH
+  readonly #delta = new HashSum()
 
   constructor(state: KvState) {
     this.#state = state
@@ -27,15 +27,15 @@ export class RowWriter {
 
   /** What all the rows written here changed `live` by, modulo 2^64. */
   get delta(): Hash64 {
-    return this.#delta
+    return this.#delta.value
   }
 
   write(row: Row, value: Uint8Array | undefined): void {
     if (value === undefined && row.share === undefined) return
     const share = value === undefined ? undefined : rowShare(row.key, value)
     const isNew = row.share === undefined
-    if (row.share !== undefined) this.#delta = subtractHash(this.#delta, row.share)
-    if (share !== undefined) this.#delta = addHash(this.#delta, share)
+    if (row.share !== undefined) this.#delta.subtract(row.share)
+    if (share !== undefined) this.#delta.add(share)
     row.share = share
     this.#state.putRow(row.key, value, isNew)
   }
@@ -55,8 +55,22 @@ export const leaseRow = (lease: LeaseId): RowKey => `ll${idUnits(lease)}`
 export const attachmentPrefix = (lease: LeaseId): RowKey => `lk${idUnits(lease)}`
 export const attachmentRow = (lease: LeaseId, key: KeyString): RowKey => attachmentPrefix(lease) + key
 export const sessionRow = (session: SessionId): RowKey => `ss${idUnits(session)}`
-export const resultRow = (session: SessionId, sequence: number): RowKey =>
-  `sr${idUnits(session)}${numberUnits(sequence)}`
+/** The results of a session come one after another: its part of their keys is kept, and only the number is written. */
+export function resultRow(session: SessionId, sequence: number): RowKey {
+  if (session !== lastSession) {
+    lastSession = session
+    resultKey.write(session, RESULT_SESSION_AT, 'hex')
+  }
+  resultKey.writeUInt32BE(Math.floor(sequence / 2 ** 32), RESULT_SEQUENCE_AT)
+  resultKey.writeUInt32BE(sequence % 2 ** 32, RESULT_SEQUENCE_AT + 4)
+  return resultKey.toString('latin1')
+}
+
+const RESULT_SESSION_AT = 2
+const RESULT_SEQUENCE_AT = RESULT_SESSION_AT + ID_UNITS
+const resultKey = Buffer.from(`sr${'\0'.repeat(2 * ID_UNITS)}`, 'latin1')
+let lastSession: SessionId | undefined
+
 export const idempotencyRow = (key: string): RowKey => `sk${key}`
 
 /** What all places of one lock's queue begin with; the length keeps one name from being the beginning of another's. */

@@ -1,8 +1,7 @@
 // Sessions (thesis §6.3): which sequences of a client were executed, and with what result. Sequences are remembered one by one,
 // not as a maximum: a client has many under way, and they may arrive in any order. In memory and bounded.
 import type { SessionId } from '../api/commands.ts'
-import { assert, present } from '../lib/assert.ts'
-import type { Hash64 } from '../lib/hash.ts'
+import { assert } from '../lib/assert.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 import type { Expiring } from './expiry-queue.ts'
 import { KV_LIMITS } from './limits.ts'
@@ -11,10 +10,9 @@ import type { Row, RowWriter, SessionFields } from './rows.ts'
 import { KEYS_PER_SLICE } from './slices.ts'
 import type { Steps } from './slices.ts'
 
-/** A result, encoded, and its row's share of the digest: there may be megabytes to hash when a session ends. */
-export interface Remembered {
+/** A result, encoded, and its row, whose key and share are needed again to take it off: there may be megabytes when a session ends. */
+export interface Remembered extends Row {
   readonly result: Uint8Array
-  readonly share: Hash64
 }
 
 export interface Session extends Expiring, SessionFields {
@@ -93,10 +91,10 @@ export class SessionTable {
   }
 
   remember(session: Session, sequence: number, result: Uint8Array, writer: RowWriter): void {
-    assert(!session.results.has(sequence), `sequence ${sequence} of session ${session.id} was executed twice`)
-    const row = newRow(resultRow(session.id, sequence))
-    writer.write(row, result)
-    session.results.set(sequence, { result, share: present(row.share, 'the share of a row just written') })
+    if (session.results.has(sequence)) assert(false, `sequence ${sequence} of session ${session.id} was executed twice`)
+    const remembered = { key: resultRow(session.id, sequence), share: undefined, result }
+    writer.write(remembered, result)
+    session.results.set(sequence, remembered)
     this.#resultBytes += result.length
   }
 
@@ -145,6 +143,6 @@ export class SessionTable {
     if (remembered === undefined) return
     session.results.delete(sequence)
     this.#resultBytes -= remembered.result.length
-    writer.write({ key: resultRow(session.id, sequence), share: remembered.share }, undefined)
+    writer.write(remembered, undefined)
   }
 }

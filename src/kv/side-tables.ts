@@ -35,10 +35,8 @@ export class SideTables implements SideState {
     for (const { parsed, row, value } of loaded.lease) this.leaseTable.load(row, parsed.lease, decodeLease(value))
     for (const { parsed } of loaded.attachment) this.leaseTable.loadAttachment(parsed.lease, parsed.key)
     for (const { parsed, row, value } of loaded.session) this.sessions.load(row, parsed.session, decodeSession(value))
-    for (const { parsed, row, value } of loaded.result) {
-      const share = present(row.share, 'the share of a row that the state has')
-      this.sessions.loadResult(parsed.session, parsed.sequence, { result: Buffer.from(value), share })
-    }
+    for (const { parsed, row, value } of loaded.result)
+      this.sessions.loadResult(parsed.session, parsed.sequence, { ...row, result: Buffer.from(value) })
     this.idempotency.load(
       loaded.idempotency.map(({ parsed, value }): [string, IdempotencyFields] => [
         parsed.key,

@@ -177,7 +177,7 @@ export class ByteWriter {
 
   /** What was written, as a view; the writer is used up and must not be written to again. */
   finish(): Buffer {
-    return this.#bytes.subarray(0, this.#length)
+    return this.#length === this.#bytes.length ? this.#bytes : this.#bytes.subarray(0, this.#length)
   }
 
   /** What it writes to, for those who know where they wrote. It writes elsewhere once it has grown. */

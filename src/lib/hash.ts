@@ -22,6 +22,28 @@ export function subtractHash(a: Hash64, b: Hash64): Hash64 {
   return { hi: (a.hi - b.hi - borrow) | 0, lo: (a.lo - b.lo) | 0 }
 }
 
+/** A sum that many hashes go into: two numbers, where each of the functions above makes an object. */
+export class HashSum {
+  #hi = 0
+  #lo = 0
+
+  get value(): Hash64 {
+    return { hi: this.#hi, lo: this.#lo }
+  }
+
+  add({ hi, lo }: Hash64): void {
+    const carry = (this.#lo >>> 0) + (lo >>> 0) > 0xffffffff ? 1 : 0
+    this.#hi = (this.#hi + hi + carry) | 0
+    this.#lo = (this.#lo + lo) | 0
+  }
+
+  subtract({ hi, lo }: Hash64): void {
+    const borrow = this.#lo >>> 0 < lo >>> 0 ? 1 : 0
+    this.#hi = (this.#hi - hi - borrow) | 0
+    this.#lo = (this.#lo - lo) | 0
+  }
+}
+
 export const equalHash = (a: Hash64, b: Hash64): boolean => a.hi === b.hi && a.lo === b.lo
 
 /** 16 hex digits. */

@@ -1,7 +1,7 @@
 // The hash of the state digest: sums that add and subtract, no linearity, every bit and every field counts.
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { addHash, equalHash, Hasher64, hashToHex, subtractHash, ZERO_HASH } from '../../src/lib/hash.ts'
+import { addHash, equalHash, Hasher64, HashSum, hashToHex, subtractHash, ZERO_HASH } from '../../src/lib/hash.ts'
 import type { Hash64 } from '../../src/lib/hash.ts'
 import { Prng } from '../../src/lib/prng.ts'
 
@@ -32,6 +32,21 @@ describe('sums of hashes', () => {
 
   test('forget what is taken off again', () => {
     fc.assert(fc.property(hash, hash, (a, b) => equalHash(subtractHash(addHash(a, b), b), a)))
+  })
+
+  test('are the same in a sum that many go into', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.boolean(), hash)), (steps) => {
+        const sum = new HashSum()
+        let expected = ZERO_HASH
+        for (const [isAdded, share] of steps) {
+          if (isAdded) sum.add(share)
+          else sum.subtract(share)
+          expected = isAdded ? addHash(expected, share) : subtractHash(expected, share)
+        }
+        expect(sum.value).toEqual(expected)
+      }),
+    )
   })
 
   test('start from zero, and print as 16 digits', () => {

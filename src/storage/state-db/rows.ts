@@ -29,10 +29,12 @@ export class RowChanges {
     return this.#latest
   }
 
-  add(key: RowKey, { value, isNew }: RowChange): void {
-    const wasNew = this.#latest.get(key)?.isNew ?? isNew
+  add(key: RowKey, change: RowChange): void {
+    const { value } = change
+    const before = this.#latest.get(key)
+    const wasNew = before === undefined ? change.isNew : before.isNew
     if (value === undefined && wasNew) this.#latest.delete(key)
-    else this.#latest.set(key, { value, isNew: wasNew })
+    else this.#latest.set(key, wasNew === change.isNew ? change : { value, isNew: wasNew })
   }
 }
 
