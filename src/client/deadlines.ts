@@ -1,7 +1,9 @@
 // Callers that wait, and one timer for all of their deadlines: a timer for each would cost more than anything else about a small call.
+import { TransientSet } from '../lib/transient.ts'
+import type { Placed } from '../lib/transient.ts'
 import type { ClientClock } from './transport.ts'
 
-export interface Waiting {
+export interface Waiting extends Placed {
   /** When it is to be told that its time is over. */
   readonly deadlineMs: number
   /** Its time is over; it is not waiting any more. */
@@ -10,7 +12,7 @@ export interface Waiting {
 
 export class Deadlines<T extends Waiting> {
   readonly #clock: ClientClock
-  readonly #waiting = new Set<T>()
+  readonly #waiting = new TransientSet<T>()
   #timer: { cancel(): void } | undefined
   #timerAtMs = Infinity
 
@@ -38,7 +40,7 @@ export class Deadlines<T extends Waiting> {
 
   /** A copy: whoever is told something is deleted meanwhile. */
   all(): readonly T[] {
-    return [...this.#waiting]
+    return this.#waiting.values()
   }
 
   #plan(atMs: number): void {

@@ -35,6 +35,7 @@ export abstract class PendingCall<T> {
   /** Of the caller. */
   readonly callerDeadlineMs: number
   isSettled = false
+  place = -1
   carrier: Carrier | undefined
   readonly timeoutMs: number
   readonly #signal: AbortSignal | undefined

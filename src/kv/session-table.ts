@@ -2,6 +2,7 @@
 // not as a maximum: a client has many under way, and they may arrive in any order. In memory and bounded.
 import type { SessionId } from '../api/commands.ts'
 import { assert } from '../lib/assert.ts'
+import { TransientMap } from '../lib/transient.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 import type { Expiring } from './expiry-queue.ts'
 import { KV_LIMITS } from './limits.ts'
@@ -21,7 +22,7 @@ export interface Session extends Expiring, SessionFields {
   expiresAtMs: number
   acknowledgedBelow: number
   /** By sequence. */
-  readonly results: Map<number, Remembered>
+  readonly results: TransientMap<Remembered>
   readonly row: Row
 }
 
@@ -84,7 +85,7 @@ export class SessionTable {
     if (below - acknowledgedBelow <= results.size) {
       for (let sequence = acknowledgedBelow; sequence < below; sequence++) this.#forget(session, sequence, writer)
     } else {
-      for (const sequence of results.keys()) if (sequence < below) this.#forget(session, sequence, writer)
+      for (const sequence of results.numbers()) if (sequence < below) this.#forget(session, sequence, writer)
     }
     session.acknowledgedBelow = below
     this.#dirty.add(session)
@@ -101,7 +102,7 @@ export class SessionTable {
   /** In slices. Which of its results are gone is nobody's business until it is gone itself. */
   *close(session: Session, writer: RowWriter): Steps<void> {
     let left = KEYS_PER_SLICE
-    for (const sequence of session.results.keys()) {
+    for (const sequence of session.results.numbers()) {
       if (left-- === 0) {
         yield 'pause'
         left = KEYS_PER_SLICE - 1
@@ -132,16 +133,15 @@ export class SessionTable {
   }
 
   #insert(id: SessionId, fields: SessionFields, row: Row): Session {
-    const session: Session = { id, ...fields, results: new Map(), isGone: false, queuedAtMs: undefined, row }
+    const session: Session = { id, ...fields, results: new TransientMap(), isGone: false, queuedAtMs: undefined, row }
     this.#sessions.set(id, session)
     this.#expiries.track(session)
     return session
   }
 
   #forget(session: Session, sequence: number, writer: RowWriter): void {
-    const remembered = session.results.get(sequence)
+    const remembered = session.results.delete(sequence)
     if (remembered === undefined) return
-    session.results.delete(sequence)
     this.#resultBytes -= remembered.result.length
     writer.write(remembered, undefined)
   }

@@ -81,6 +81,11 @@ export class TransientMap<T> {
     return item
   }
 
+  /** While they are looked at, they may go. */
+  numbers(): Iterable<number> {
+    return this.#places.keys()
+  }
+
   /** Those of this moment. */
   entries(): readonly (readonly [number: number, item: T])[] {
     return [...this.#places].map(([number, place]) => [number, this.#items[place]!])
@@ -91,6 +96,6 @@ export class TransientMap<T> {
   }
 
   clear(): void {
-    for (const number of this.#places.keys()) this.delete(number)
+    for (const number of this.numbers()) this.delete(number)
   }
 }
