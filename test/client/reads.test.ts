@@ -154,10 +154,11 @@ describe('deadlines', () => {
   test('are told once each, in time, whoever else came and went', () => {
     const clock = new VirtualClock()
     const told: number[] = []
-    const deadlines = new Deadlines<{ deadlineMs: number; late(): void }>(clock)
+    const deadlines = new Deadlines<{ deadlineMs: number; place: number; late(): void }>(clock)
     const wait = (deadlineMs: number) => {
       const waiting = {
         deadlineMs: clock.now() + deadlineMs,
+        place: -1,
         late: () => {
           told.push(deadlineMs)
           deadlines.delete(waiting)
