@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { RealCluster, until } from '../support/real-cluster.ts'
 
-const TIMEOUT_MS = 10_000
+const TIMEOUT_MS = 5_000
 
 describe('three nodes with a very long election timeout', () => {
   let cluster: RealCluster
