@@ -13,6 +13,7 @@ const DEFAULTS = {
   batch: 128,
   from: 0,
   seconds: 5,
+  warmsUp: true,
   keys: BENCH_KEYS,
   keyBytes: 0,
   valueBytes: BENCH_VALUE_BYTES,
