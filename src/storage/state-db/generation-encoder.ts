@@ -37,7 +37,7 @@ export function* encodeGeneration(generation: Generation, batch: EngineBatch, ca
     if (isTurnOver()) yield
   }
   const writer = new ByteWriter()
-  for (const [rowKey, { value }] of generation.rows.latest) {
+  for (const { key: rowKey, value } of generation.rows.latest) {
     const key = rowKeyBytes(rowKey)
     if (value === undefined) batch.delete(key)
     else batch.put(key, encodeRow(writer, key, value))

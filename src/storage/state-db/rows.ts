@@ -11,7 +11,11 @@ import { beginValue, openValue, sealValue } from './stored-value.ts'
 
 const ROWS_PER_CALL = 512
 
+/** What a row costs besides its bytes, as long as it waits here. The state machine keeps it as well. */
+const ROW_BYTES = 160
+
 export interface RowChange {
+  readonly key: RowKey
   /** Undefined removes the row. */
   readonly value: Uint8Array | undefined
   /** There was none before the change. */
@@ -24,19 +28,28 @@ export interface RowChange {
  */
 export class RowChanges {
   readonly #latest = new Map<RowKey, RowChange>()
+  #sizeBytes = 0
 
-  get latest(): ReadonlyMap<RowKey, RowChange> {
-    return this.#latest
+  get latest(): Iterable<RowChange> {
+    return this.#latest.values()
   }
 
-  add(key: RowKey, change: RowChange): void {
-    const { value } = change
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  add(change: RowChange): void {
+    const { key, value, isNew } = change
     const before = this.#latest.get(key)
-    const wasNew = before === undefined ? change.isNew : before.isNew
-    if (value === undefined && wasNew) this.#latest.delete(key)
-    else this.#latest.set(key, wasNew === change.isNew ? change : { value, isNew: wasNew })
+    if (before !== undefined) this.#sizeBytes -= bytesOf(before)
+    const wasNew = before === undefined ? isNew : before.isNew
+    if (value === undefined && wasNew) return void this.#latest.delete(key)
+    this.#latest.set(key, wasNew === isNew ? change : { key, value, isNew: wasNew })
+    this.#sizeBytes += bytesOf(change)
   }
 }
+
+const bytesOf = ({ key, value }: RowChange): number => ROW_BYTES + key.length + (value?.length ?? 0)
 
 /** A row's share of the digest; defined by the state machine. */
 export type RowDigest = (key: RowKey, value: Uint8Array) => Hash64

@@ -14,7 +14,7 @@ import type { Overlay } from './overlay.ts'
 import type { PinnedState } from './pinned-state.ts'
 import { isWhole } from './slot.ts'
 import type { Slot } from './slot.ts'
-import { RowChanges } from './rows.ts'
+import type { RowChange } from './rows.ts'
 import type { EntryChanges, Table } from './table.ts'
 
 /** Keys of a range that are looked at between two turns of others. */
@@ -31,7 +31,7 @@ export interface StagingOptions {
 
 export class Staging implements EntryChanges {
   readonly #options: StagingOptions
-  rows = new RowChanges()
+  rows: RowChange[] = []
   readonly changes = new EncodedChanges(0)
   #lastAt: RevisionId | undefined
   /** What its own later commands see. */
@@ -76,13 +76,13 @@ export class Staging implements EntryChanges {
 
   putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
     assert(isRowKey(key), 'a row outside the keyspaces of rows')
-    this.rows.add(key, { value: value === undefined ? undefined : Buffer.from(value), isNew })
+    this.rows.push({ key, value, isNew })
   }
 
   /** The entry was committed, and the table holds what it left. */
   clear(): void {
     this.#slots = new Map()
-    this.rows = new RowChanges()
+    this.rows = []
     this.changes.clear()
     this.#lastAt = undefined
     this.#pinned = new Map()

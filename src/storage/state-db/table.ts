@@ -12,13 +12,12 @@ import type { ChangesPart } from './encoded-changes.ts'
 import { EMPTY_OVERLAY, overlayWith } from './overlay.ts'
 import type { Overlay } from './overlay.ts'
 import { RowChanges } from './rows.ts'
+import type { RowChange } from './rows.ts'
 import { ABSENT } from './slot.ts'
 import type { Slot } from './slot.ts'
 
 /** What a removal of history costs in the table and in the batch. */
 const REMOVAL_BYTES = 32
-// A row is kept by the state machine as well; this is what it costs here.
-const ROW_BYTES = 160
 /** In place of a change: the key's pointer goes, because history needs its tombstone no more. */
 const REMOVED = -1
 const EXPECTED_BYTES_MIN = 4_096
@@ -37,7 +36,7 @@ export class Generation {
   historyProgress: RevisionId | undefined
   /** The latest change of each key: overwrites collapse here. */
   readonly #latest = new Map<KeyString, number>()
-  #otherBytes = 0
+  #removalBytes = 0
   /** Of the first `#frozenCount` changes. */
   #overlay: Overlay = EMPTY_OVERLAY
   #frozenCount = 0
@@ -49,7 +48,7 @@ export class Generation {
   }
 
   get sizeBytes(): number {
-    return this.changes.sizeBytes + this.#otherBytes
+    return this.changes.sizeBytes + this.rows.sizeBytes + this.#removalBytes
   }
 
   get isEmpty(): boolean {
@@ -77,10 +76,7 @@ export class Generation {
     const first = this.changes.count
     this.changes.append(changes)
     for (let change = 0; change < changes.count; change++) this.#latest.set(changes.key(change), first + change)
-    for (const [key, change] of rows.latest) {
-      this.rows.add(key, change)
-      this.#otherBytes += ROW_BYTES + key.length + (change.value?.length ?? 0)
-    }
+    for (const row of rows) this.rows.add(row)
     this.meta = meta
   }
 
@@ -89,7 +85,7 @@ export class Generation {
     // Only a tombstone that is on disk already is ever taken out, so none of this generation.
     for (const key of keys) this.#latest.set(key, REMOVED)
     this.historyProgress = progress
-    this.#otherBytes += (records.length + keys.length) * REMOVAL_BYTES
+    this.#removalBytes += (records.length + keys.length) * REMOVAL_BYTES
   }
 
   /** What was gathered so far in the order of its keys. Made anew only when something came. */
@@ -114,7 +110,8 @@ export interface FrozenTable {
 /** What one entry leaves behind. */
 export interface EntryChanges {
   readonly changes: EncodedChanges
-  readonly rows: RowChanges
+  /** In order. */
+  readonly rows: readonly RowChange[]
 }
 
 export class Table {

@@ -115,6 +115,7 @@ describe.each(HOMES)('the rows over %s', (_name, makeHome) => {
 })
 
 const change = (value: string | undefined, isNew: boolean): RowChange => ({
+  key: 's1',
   value: value === undefined ? value : bytes(value),
   isNew,
 })
@@ -122,21 +123,22 @@ const change = (value: string | undefined, isNew: boolean): RowChange => ({
 describe('changes of rows, taken together', () => {
   it('leave nothing of a row that came and went', () => {
     const changes = new RowChanges()
-    changes.add('s1', change('a', true))
-    changes.add('s1', change('b', false))
-    changes.add('s1', change(undefined, false))
-    expect(changes.latest.size).toBe(0)
-    changes.add('s1', change('c', true))
-    expect(changes.latest.get('s1')).toEqual(change('c', true))
+    changes.add(change('a', true))
+    changes.add(change('b', false))
+    changes.add(change(undefined, false))
+    expect([...changes.latest]).toEqual([])
+    expect(changes.sizeBytes).toBe(0)
+    changes.add(change('c', true))
+    expect([...changes.latest]).toEqual([change('c', true)])
   })
 
   it('remove a row that was there before, also when it came back meanwhile', () => {
     const changes = new RowChanges()
-    changes.add('s1', change(undefined, false))
-    changes.add('s1', change('a', true))
-    expect(changes.latest.get('s1')).toEqual(change('a', false))
-    changes.add('s1', change(undefined, false))
-    expect(changes.latest.get('s1')).toEqual(change(undefined, false))
+    changes.add(change(undefined, false))
+    changes.add(change('a', true))
+    expect([...changes.latest]).toEqual([change('a', false)])
+    changes.add(change(undefined, false))
+    expect([...changes.latest]).toEqual([change(undefined, false)])
   })
 })
 
