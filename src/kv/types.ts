@@ -99,7 +99,7 @@ export interface KvState {
    */
   keysOf(read: RangeRead): readonly KeyString[]
   put(change: Change): void
-  /** Writes a row, or removes it. `isNew` says that there was none before: one that soon goes again need never reach the disk. The value is kept. */
+  /** Writes a row, or removes it. `isNew` says that there was none before: one that soon goes again need never reach the disk. */
   putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void
 }
 

@@ -76,7 +76,7 @@ export class Staging implements EntryChanges {
 
   putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
     assert(isRowKey(key), 'a row outside the keyspaces of rows')
-    this.rows.push({ key, value, isNew })
+    this.rows.push({ key, value: value === undefined ? undefined : Buffer.from(value), isNew })
   }
 
   /** The entry was committed, and the table holds what it left. */
