@@ -38,7 +38,8 @@ export class LogCompaction {
     const markEntries = Math.max(1, Math.floor(this.#options.retainEntries / 8))
     const markBytes = Math.min(MARK_BYTES, Math.max(1, Math.floor(this.#options.retainBytes / 8)))
     if (last === undefined || this.#bytes - last.bytes >= markBytes || entriesSince >= markEntries) {
-      this.#marks.push({ id, bytes: this.#bytes })
+      // A copy: what comes as `id` is the entry itself, whose data may be a part of a whole message.
+      this.#marks.push({ id: { term: id.term, index: id.index }, bytes: this.#bytes })
     }
   }
 

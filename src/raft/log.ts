@@ -13,14 +13,16 @@ import type { Entry, EntryId, LogIndex, Term } from './types.ts'
 /** What an entry costs in memory beyond its data, roughly. */
 const ENTRY_OVERHEAD_BYTES = 64
 
-/** Dropped entries stay in the array until there are this many: shifting an array costs its length. */
+/** Places of dropped entries stay in the array until there are this many: shifting an array costs its length. */
 const COMPACT_AFTER = 1024
+/** What is in such a place: the entry itself would keep its data in memory, of which a thousand entries can have a gigabyte. */
+const DROPPED: Entry = { term: 0, index: 0, kind: 'normal', data: new Uint8Array(0) }
 
 export const entryBytes = (entry: Entry): number => entry.data.length + ENTRY_OVERHEAD_BYTES
 
 export class RaftLog {
   #base: EntryId
-  /** Entries from `#head` on are live; those before were dropped from memory. */
+  /** Entries from `#head` on are live; before it are places of dropped ones. */
   #entries: Entry[]
   #head = 0
   #commitIndex: LogIndex
@@ -264,6 +266,7 @@ export class RaftLog {
       const entry = present(this.#entries[this.#head], 'the entry to evict')
       this.#bytes -= entryBytes(entry)
       this.#base = { term: entry.term, index: entry.index }
+      this.#entries[this.#head] = DROPPED
       this.#head++
     }
     if (this.#head < COMPACT_AFTER || this.#head * 2 < this.#entries.length) return

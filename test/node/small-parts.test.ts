@@ -13,6 +13,7 @@ import { Registration, registrationsNeeded, vouch } from '../../src/node/registr
 import { remainingOf, sideFacts, TimeEstimate } from '../../src/node/side-facts.ts'
 import { growthOf, spaceRefusal } from '../../src/node/space-guard.ts'
 import type { Entry, EntryId, SnapshotMeta } from '../../src/raft/index.ts'
+import { countHeld } from '../support/memory.ts'
 
 const silent: Logger = { debug() {}, info() {}, warn() {}, error() {} }
 
@@ -168,6 +169,19 @@ describe('log compaction', () => {
     const target = compaction.target(1_000)!
     expect(target.term).toBe(target.index >= 500 ? 2 : 1)
     expect(target.index).toBeGreaterThanOrEqual(500)
+  })
+})
+
+describe('the marks of log compaction', () => {
+  it('hold no entry: its data may be a part of a whole message', async () => {
+    const compaction = new LogCompaction({ retainBytes: 1e12, retainEntries: 100 })
+    const references = Array.from({ length: 200 }, (_, nth) => {
+      const entry: Entry = { term: 1, index: nth + 1, kind: 'normal', data: Buffer.alloc(100) }
+      compaction.onAppended(entry, entry.data.length)
+      return new WeakRef(entry.data)
+    })
+    expect(await countHeld(references)).toBe(0)
+    expect(Object.keys(compaction.target(200)!)).toEqual(['term', 'index'])
   })
 })
 
