@@ -33,7 +33,7 @@ export const LEVELDB_DEFAULTS: LevelDbOptions = {
   writeBufferSize: 16 * MiB,
   cacheSize: 16 * MiB,
   maxOpenFiles: 64,
-  maxFileSize: 2 * MiB,
+  maxFileSize: 1 * MiB,
   blockSize: 4 * KiB,
 }
 
