@@ -299,7 +299,7 @@ describe.skipIf(NO_CURL !== undefined)('reads, through curl', () => {
       const revision = Number(etag.slice(1, -1))
       const waited = await get(reader, `choices?consistency=stale&minRevision=${revision}`)
       expect([waited.status, waited.text]).toEqual([200, writer.name])
-      expect(waited.headers['quorate-staleness-ms']).toBe('0')
+      expect(waited.headers['quorate-staleness-ms']).toMatch(/^\d+$/)
       expect((await get(reader, 'choices?maxStale=10s')).status).toBe(200)
       const late = await get(reader, `choices?minRevision=${revision + 1_000}&timeout=200ms`)
       expect([late.status, problemOf(late)]).toMatchObject([504, { code: 'TIMEOUT', outcome: 'not-applied' }])
