@@ -142,8 +142,8 @@ export class Table {
 
   /** Everything that is not known to be on disk, as it is now. */
   freeze(): FrozenTable {
-    const parts = [this.#gathering, this.#writing].filter((part) => part !== undefined && part.changes.count > 0)
-    return { layers: parts.map((part) => part!.freeze()), changes: parts.map((part) => part!.changes) }
+    const parts = this.#newestFirst().filter(({ changes }) => changes.count > 0)
+    return { layers: parts.map((part) => part.freeze()), changes: parts.map(({ changes }) => changes) }
   }
 
   /** One change, if it is not known to be on disk. */
@@ -154,7 +154,7 @@ export class Table {
   /** All changes of revision `from` and later that are not known to be on disk, in order. */
   recordsFrom(from: Revision): readonly ChangesPart[] {
     const start = { revision: from, sub: 0 }
-    const parts = this.#writing === undefined ? [this.#gathering] : [this.#writing, this.#gathering]
+    const parts = this.#newestFirst().reverse()
     return parts.map(({ changes }) => ({ changes, from: changes.lowerBound(start), to: changes.count }))
   }
 
@@ -213,6 +213,11 @@ export class Table {
       if (slot !== undefined) return slot
     }
     return undefined
+  }
+
+  /** What is not known to be on disk. */
+  #newestFirst(): Generation[] {
+    return this.#writing === undefined ? [this.#gathering] : [this.#gathering, this.#writing]
   }
 
   #oldestMark(): number {
