@@ -21,6 +21,7 @@ COPY --from=build /build/dist dist
 RUN ln -s /opt/quorate/dist/cli/quorate.cjs /usr/local/bin/quorate \
  && mkdir /data && chown node:node /data
 ENV NODE_ENV=production \
+    MALLOC_ARENA_MAX=2 \
     QUORATE_DATA_DIR=/data \
     QUORATE_LISTEN=0.0.0.0:7700 \
     QUORATE_PEER_LISTEN=0.0.0.0:7701

@@ -67,9 +67,12 @@ export function planNodes(options: DevOptions): readonly DevNode[] {
   })
 }
 
-/** The environment of the nodes: this process's, without what each node has for itself. */
+/**
+ * The environment of the nodes: this process's, without what each node has for itself. In each of many arenas glibc keeps what threads
+ * gave back, a tenth of a node's memory (decisions/memory.md); it reads this variable before any code of ours runs.
+ */
 export function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const copy = { ...env }
+  const copy: NodeJS.ProcessEnv = { MALLOC_ARENA_MAX: '2', ...env }
   for (const variable of OWN_VARIABLES) delete copy[variable]
   return copy
 }

@@ -63,7 +63,9 @@ export const LIMITS = {
   inflightAppendsMax: 512,
   inflightAppendBytesMax: 16 * MiB,
   /** The log's tail kept in memory; peers that are further behind are served from disk (decisions/memory.md). */
-  memoryLogBytesMax: 16 * MiB,
+  memoryLogBytesMax: 8 * MiB,
+  /** How far applying may fall behind before entries are refused. */
+  unappliedBytesMax: 16 * MiB,
   /** What the log keeps beyond its retention for peers in transfer; past it another state is cheaper than a full disk. */
   logHeldBytesMax: 2 * 1024 * MiB,
 

@@ -16,8 +16,10 @@ export interface RaftConfig {
   readonly appendBytesMax: number
   readonly inflightMessagesMax: number
   readonly inflightBytesMax: number
-  /** The tail of the log kept in memory. Also how far applying may fall behind before appends are refused. */
+  /** The tail of the log kept in memory, besides what is not applied. */
   readonly memoryLogBytesMax: number
+  /** How far applying may fall behind before appends are refused. */
+  readonly unappliedBytesMax: number
   /** What a leader accepts beyond its commit index. */
   readonly uncommittedBytesMax: number
 }

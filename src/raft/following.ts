@@ -29,7 +29,7 @@ export function handleAppendEntries(core: Core, message: AppendEntries): StepOut
     if (prev.index === log.commitIndex) return dropped('contradiction')
     return reject(core, role, message)
   }
-  if (entries.length > 0 && log.unappliedBytes > core.config.memoryLogBytesMax) return dropped('overloaded')
+  if (entries.length > 0 && log.unappliedBytes > core.config.unappliedBytesMax) return dropped('overloaded')
   log.reconcile(entries)
   return acknowledge(core, role, prev.index + entries.length, message)
 }

@@ -19,7 +19,7 @@ export function propose(core: Core, data: Uint8Array): ProposeOutcome {
   const entry: Entry = { term: core.term, index: log.lastIndex + 1, kind: 'normal', data }
   // An entry larger than the bound may pass alone, or it never could.
   const isTooMuch = log.uncommittedBytes > 0 && log.uncommittedBytes + entryBytes(entry) > config.uncommittedBytesMax
-  if (isTooMuch || log.unappliedBytes > config.memoryLogBytesMax) return { kind: 'dropped', reason: 'overloaded' }
+  if (isTooMuch || log.unappliedBytes > config.unappliedBytesMax) return { kind: 'dropped', reason: 'overloaded' }
   log.append(entry)
   return { kind: 'accepted', id: { term: entry.term, index: entry.index } }
 }

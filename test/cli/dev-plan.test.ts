@@ -37,6 +37,8 @@ describe('the plan', () => {
       QUORATE_HEARTBEAT_MS: '60',
     }
     const env = childEnvironment(hostile)
+    expect(env).toMatchObject({ MALLOC_ARENA_MAX: '2' })
+    expect(childEnvironment({ MALLOC_ARENA_MAX: '8' })).toMatchObject({ MALLOC_ARENA_MAX: '8' })
     const configs = planNodes({ ...OPTIONS, nodes: 7, logLevel: 'debug' }).map(({ args }) => {
       const flags = Object.fromEntries(
         args.map((arg) => /^--([a-z-]+)=(.*)$/.exec(arg)!.slice(1)) as [string, string][],

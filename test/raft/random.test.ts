@@ -41,6 +41,7 @@ class Schedule {
     const memoryLogBytesMax = prng.pick([300, 1_000, 1_000_000])
     const config = {
       memoryLogBytesMax,
+      unappliedBytesMax: memoryLogBytesMax,
       inflightMessagesMax: prng.between(1, 8),
       appendBytesMax: prng.pick([100, 1_000]),
     }

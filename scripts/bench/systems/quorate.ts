@@ -10,6 +10,9 @@ import { freePorts, ServerProcess } from './server-process.ts'
 import { peerDoors, runningSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
+/** As `quorate dev` and the image set it. */
+const ENVIRONMENT = { MALLOC_ARENA_MAX: '2' }
+
 const BIN = fileURLToPath(new URL('../../../dist/cli/quorate.cjs', import.meta.url))
 
 export const quorate: System = {
@@ -33,7 +36,8 @@ async function start(dir: string, options: StartOptions): Promise<RunningSystem>
     // The ballast is space set aside once, at the first start; it would count as bytes written.
     const rest = ['--ballast-size', '0', '--log-level', 'warn', ...(options.flags ?? [])]
     const runtime = options.nodeArguments?.(at) ?? []
-    const server = new ServerProcess(execPath, [...runtime, BIN, 'serve', ...names, ...addresses, ...rest])
+    const args = [...runtime, BIN, 'serve', ...names, ...addresses, ...rest]
+    const server = new ServerProcess(execPath, args, ENVIRONMENT)
     return node(name, `http://${listen}`, dataDir, server.start())
   })
   const stop = async (): Promise<void> => {

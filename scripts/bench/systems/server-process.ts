@@ -9,13 +9,15 @@ const OUTPUT_KEPT = 4_000
 export class ServerProcess {
   readonly command: string
   readonly args: readonly string[]
+  readonly #environment: Readonly<Record<string, string>>
   #child: ChildProcess | undefined
   #exited: Promise<void> = Promise.resolve()
   #output = ''
 
-  constructor(command: string, args: readonly string[]) {
+  constructor(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
     this.command = command
     this.args = args
+    this.#environment = environment
   }
 
   /** 0 before the first start. */
@@ -36,7 +38,7 @@ export class ServerProcess {
     if (this.isRunning) throw new Error(`${this.command} ${this.pid} is running already`)
     const child = spawn(this.command, [...this.args, ...extra], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1' },
+      env: { ...process.env, NO_COLOR: '1', ...this.#environment },
     })
     const keep = (chunk: Buffer): void => {
       this.#output = (this.#output + chunk.toString()).slice(-OUTPUT_KEPT)

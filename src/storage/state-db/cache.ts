@@ -2,130 +2,184 @@
 // The batches of the write-behind fill it with the bytes that they just encoded, reads of the disk with those that they got.
 // It never knows more than the table and never less than the disk: whoever asks looks at the table first.
 //
-// Objects were tried before. A key then takes 900 bytes and a dozen objects that the garbage collector copies twice and marks for
-// ever; as bytes it takes 300, and nobody looks at it but those who ask (decisions/memory.md).
+// An entry is its header, the key, the stored pointer (none: there is no such key) and, maybe, the stored record. A write asks for
+// the pointer of its key, a read for both, and a record takes several times as much: so once there is not room for all, a record
+// is kept only for those who read it, and entries give up their records first (decisions/memory.md).
 //
-// An entry is its header, the key, the stored pointer (none: there is no such key) and the stored record (none: not in memory).
 // The ring is filled from the head. What is in the way at the tail goes, unless it was used since it was written or last
 // passed: then it moves to the head, once (the second chance of the CLOCK algorithm, Corbató 1968).
 import type { KeyString } from '../../lib/bytes.ts'
 import type { RevisionId } from '../../kv/types.ts'
+import { hashOf, type IndexedEntries, KeyIndex } from './key-index.ts'
 import { readPointer, readRecord } from './record-codec.ts'
 import { ABSENT, isSameChange } from './slot.ts'
 import type { Slot } from './slot.ts'
 import { payloadOf } from './stored-value.ts'
 
-/** The rest of the bound is for the index of keys, which is on the heap. */
-const RING_SHARE = 3 / 4
+/** The index has four bytes a slot, and at least so many bytes of the bound for each: more slots than entries. */
+const BYTES_PER_SLOT = 32
+const SLOTS_MIN = 4
 /** An entry larger than this share of the ring is not kept, so that one of them does not push out everything else. */
 const ENTRY_SHARE_MAX = 1 / 8
 /** Sizes are multiples of this: a key that is written again often has grown by a byte, and still fits where it was. */
-const GRAIN_BYTES = 32
+const GRAIN_BYTES = 16
 const RING_BYTES_MIN = 16 * 1024
 /** A ring of this size is copied within milliseconds. The next one is as large as it may be: memory never written to costs nothing. */
 const RING_BYTES_COPIED_MAX = 16 * 1024 * 1024
 /** Entries that get their second chance for the sake of one that is written: no insertion moves all there is. */
 const CHANCES_MAX = 8
 
-/** Used, 1; pointer's length, 2; key's length, 2; nothing, 3; record's length, 4; what the entry takes in the ring, 4. */
-const HEADER_BYTES = 16
-const POINTER_LENGTH_AT = 1
-const KEY_LENGTH_AT = 3
-const RECORD_LENGTH_AT = 8
-const SIZE_AT = 12
+// The header: the size of the entry, whose low bits are flags; the lengths of key and pointer, two bytes each; the key's hash. A
+// record has its length before it.
+const HEADER_BYTES = 12
+const LENGTH_BYTES = 4
+const FLAGS = GRAIN_BYTES - 1
+const IS_USED = 1
+const HAS_RECORD = 2
+/** The record was asked for, and not the pointer alone. */
+const IS_READ = 4
 
 const NOTHING = Buffer.alloc(0)
 
-export class Cache {
-  readonly #bytesMax: number
+export class Cache implements IndexedEntries {
+  readonly #ringBytesMax: number
+  readonly #index: KeyIndex
   #ring = NOTHING
-  /** Where the entry of a key is. */
-  readonly #index = new Map<KeyString, number>()
+  /** The same memory: headers are read as words. */
+  #words = new Int32Array(0)
   /** Entries lie from the tail to the head; around the end of the ring, from the tail to the lap's end and from 0 to the head. */
   #tail = 0
   #head = 0
   #lapEnd: number | undefined
+  /** There is not room for all: something had to go. */
+  #isShort = false
 
   constructor(bytesMax: number) {
-    this.#bytesMax = Math.floor(bytesMax * RING_SHARE)
+    const slots = Math.max(SLOTS_MIN, 2 ** Math.floor(Math.log2(Math.max(1, bytesMax) / BYTES_PER_SLOT)))
+    this.#index = new KeyIndex(slots, this)
+    this.#ringBytesMax = grains(Math.max(0, bytesMax - this.#index.sizeBytes)) * GRAIN_BYTES
   }
 
   get sizeBytes(): number {
-    return this.#ring.length
+    return this.#ring.length + this.#index.sizeBytes
   }
 
   /** What is known of a key, as a copy. With `wantsRecord` the record, too, if it is here. */
   get(key: KeyString, wantsRecord: boolean): Slot | undefined {
-    const at = this.#index.get(key)
+    const at = this.#find(key)
     if (at === undefined) return undefined
     const ring = this.#ring
-    ring[at] = 1
-    const pointerLength = ring.readUInt16LE(at + POINTER_LENGTH_AT)
-    if (pointerLength === 0) return ABSENT
-    const pointerAt = at + HEADER_BYTES + key.length
-    const recordAt = pointerAt + pointerLength
-    const pointer = readPointer(payloadOf(ring, pointerAt, recordAt))
-    const recordLength = wantsRecord ? ring.readUInt32LE(at + RECORD_LENGTH_AT) : 0
-    if (recordLength === 0) return { pointer, record: undefined }
+    const isWhole = wantsRecord && this.#has(at, HAS_RECORD)
+    this.#words[at / 4]! |= isWhole ? IS_USED | IS_READ : IS_USED
+    const pointerAt = this.#pointerAt(at)
+    const pointerEnd = this.#pointerEnd(at)
+    if (pointerEnd === pointerAt) return ABSENT
+    const pointer = readPointer(payloadOf(ring, pointerAt, pointerEnd))
+    if (!isWhole) return { pointer, record: undefined }
     // The value is a view, and this part of the ring will be something else's.
-    const stored = Buffer.allocUnsafe(recordLength)
-    ring.copy(stored, 0, recordAt, recordAt + recordLength)
-    return { pointer, record: readRecord(payloadOf(stored, 0, recordLength), pointer.at) }
+    const recordAt = pointerEnd + LENGTH_BYTES
+    const stored = Buffer.allocUnsafe(ring.readUInt32LE(pointerEnd))
+    ring.copy(stored, 0, recordAt, recordAt + stored.length)
+    return { pointer, record: readRecord(payloadOf(stored, 0, stored.length), pointer.at) }
   }
 
-  /** Keeps copies of a key's stored pointer and record. Without a pointer there is no such key. */
+  /** Keeps copies of a key's stored pointer and, if there is room or it is read, record. Without a pointer there is no such key. */
   set(key: KeyString, pointer: Uint8Array = NOTHING, record: Uint8Array = NOTHING): void {
-    const sizeMax = this.#bytesMax * ENTRY_SHARE_MAX
-    const whole = sizeOf(key, pointer, record)
-    if (whole > sizeMax && record.length > 0) return this.set(key, pointer)
-    if (whole > sizeMax) return void this.#index.delete(key)
-    const before = this.#index.get(key)
-    if (before !== undefined && this.#sizeAt(before) >= whole) return this.#write(before, key, pointer, record)
-    const at = this.#reserve(whole)
-    this.#ring.writeUInt32LE(whole, at + SIZE_AT)
-    this.#index.set(key, at)
-    this.#write(at, key, pointer, record)
+    const hash = hashOf(key)
+    const before = this.#index.find(key, hash)
+    const wantsRecord = !this.#isShort || (before !== undefined && this.#has(before * GRAIN_BYTES, HAS_RECORD))
+    this.#keep(key, hash, before, pointer, wantsRecord ? record : NOTHING)
   }
 
   /** Adds the stored record to the pointer that names it, if that is here without one. */
   attach(key: KeyString, change: RevisionId, record: Uint8Array): void {
-    const at = this.#index.get(key)
-    const slot = this.get(key, true)
-    if (at === undefined || slot?.pointer === undefined || slot.record !== undefined) return
-    if (!isSameChange(slot.pointer.at, change)) return
-    const pointerAt = at + HEADER_BYTES + key.length
-    const pointerEnd = pointerAt + this.#ring.readUInt16LE(at + POINTER_LENGTH_AT)
+    const hash = hashOf(key)
+    const before = this.#index.find(key, hash)
+    if (before === undefined) return
+    const at = before * GRAIN_BYTES
+    const [pointerAt, pointerEnd] = [this.#pointerAt(at), this.#pointerEnd(at)]
+    if (pointerEnd === pointerAt || this.#has(at, HAS_RECORD)) return
+    if (!isSameChange(readPointer(payloadOf(this.#ring, pointerAt, pointerEnd)).at, change)) return
     // Copied: making room for the record may move what lies in the ring.
-    this.set(key, Buffer.from(this.#ring.subarray(pointerAt, pointerEnd)), record)
+    this.#keep(key, hash, before, Buffer.from(this.#ring.subarray(pointerAt, pointerEnd)), record)
   }
 
-  #write(at: number, key: KeyString, pointer: Uint8Array, record: Uint8Array): void {
+  #keep(key: KeyString, hash: number, before: number | undefined, pointer: Uint8Array, record: Uint8Array): void {
+    const sizeMax = this.#ringBytesMax * ENTRY_SHARE_MAX
+    const whole = sizeOf(key, pointer, record)
+    if (whole > sizeMax && record.length > 0) return this.#keep(key, hash, before, pointer, NOTHING)
+    if (before !== undefined && whole <= sizeMax && this.#sizeAt(before * GRAIN_BYTES) >= whole) {
+      const at = before * GRAIN_BYTES
+      return this.#write(at, this.#sizeAt(at), hash, key, pointer, record)
+    }
+    if (before !== undefined) this.#index.delete(before)
+    if (whole > sizeMax) return
+    const at = this.#reserve(whole)
+    this.#write(at, whole, hash, key, pointer, record)
+    this.#index.add(at / GRAIN_BYTES)
+  }
+
+  #write(at: number, size: number, hash: number, key: KeyString, pointer: Uint8Array, record: Uint8Array): void {
     const ring = this.#ring
-    ring[at] = 0
-    ring.writeUInt16LE(pointer.length, at + POINTER_LENGTH_AT)
-    ring.writeUInt16LE(key.length, at + KEY_LENGTH_AT)
-    ring.writeUInt32LE(record.length, at + RECORD_LENGTH_AT)
+    const word = at / 4
+    this.#words[word] = size | (record.length > 0 ? HAS_RECORD : 0)
+    this.#words[word + 1] = key.length | (pointer.length << 16)
+    this.#words[word + 2] = hash
     const keyAt = at + HEADER_BYTES
     ring.write(key, keyAt, 'latin1')
-    ring.set(pointer, keyAt + key.length)
-    if (record.length > 0) ring.set(record, keyAt + key.length + pointer.length)
+    const pointerAt = keyAt + key.length
+    ring.set(pointer, pointerAt)
+    if (record.length === 0) return
+    ring.writeUInt32LE(record.length, pointerAt + pointer.length)
+    ring.set(record, pointerAt + pointer.length + LENGTH_BYTES)
+  }
+
+  // ------------------------------------------------------------------------------------------------------------ the entries
+
+  hashAt(place: number): number {
+    return this.#words[place * (GRAIN_BYTES / 4) + 2]!
+  }
+
+  isKeyAt(place: number, key: KeyString): boolean {
+    const at = place * GRAIN_BYTES + HEADER_BYTES
+    if (this.#pointerAt(place * GRAIN_BYTES) - at !== key.length) return false
+    for (let nth = 0; nth < key.length; nth++) if (this.#ring[at + nth] !== key.charCodeAt(nth)) return false
+    return true
+  }
+
+  #find(key: KeyString): number | undefined {
+    const place = this.#index.find(key, hashOf(key))
+    return place === undefined ? undefined : place * GRAIN_BYTES
+  }
+
+  #sizeAt(at: number): number {
+    return this.#words[at / 4]! & ~FLAGS
+  }
+
+  #has(at: number, flag: number): boolean {
+    return (this.#words[at / 4]! & flag) !== 0
+  }
+
+  #pointerAt(at: number): number {
+    return at + HEADER_BYTES + (this.#words[at / 4 + 1]! & 0xffff)
+  }
+
+  #pointerEnd(at: number): number {
+    return this.#pointerAt(at) + (this.#words[at / 4 + 1]! >>> 16)
   }
 
   // --------------------------------------------------------------------------------------------------------------- the ring
 
-  #sizeAt(at: number): number {
-    return this.#ring.readUInt32LE(at + SIZE_AT)
-  }
-
-  /** Makes room at the head, and says where. */
+  /** Makes room at the head, and in the index, and says where. */
   #reserve(bytes: number): number {
     for (let chances = CHANCES_MAX; ;) {
-      if (this.#head + bytes <= (this.#lapEnd === undefined ? this.#ring.length : this.#tail)) {
+      const isRoom = this.#head + bytes <= (this.#lapEnd === undefined ? this.#ring.length : this.#tail)
+      if (isRoom && !this.#index.isFull) {
         this.#head += bytes
         return this.#head - bytes
       }
       if (this.#lapEnd !== undefined) chances = this.#passTail(chances)
-      else if (this.#ring.length < this.#bytesMax) this.#grow(this.#head + bytes)
+      else if (!isRoom && this.#ring.length < this.#ringBytesMax) this.#grow(this.#head + bytes)
       else {
         this.#lapEnd = this.#head
         this.#head = 0
@@ -136,37 +190,51 @@ export class Cache {
   /** In its first lap the ring grows until it is as large as it may be. */
   #grow(bytes: number): void {
     const doubled = Math.max(bytes, this.#ring.length * 2, RING_BYTES_MIN)
-    const isLast = doubled > Math.min(RING_BYTES_COPIED_MAX, this.#bytesMax)
-    const ring = Buffer.allocUnsafeSlow(isLast ? this.#bytesMax : doubled)
+    const isLast = doubled > Math.min(RING_BYTES_COPIED_MAX, this.#ringBytesMax)
+    const ring = Buffer.allocUnsafeSlow(isLast ? this.#ringBytesMax : doubled)
     this.#ring.copy(ring, 0, 0, this.#head)
     this.#ring = ring
+    this.#words = new Int32Array(ring.buffer)
   }
 
-  /** Takes the entry at the tail away, or to the head, if there are chances left; returns how many there are then. */
+  /** Takes the entry at the tail away, or what is wanted of it to the head, if there are chances left; returns how many there are then. */
   #passTail(chances: number): number {
-    const ring = this.#ring
+    this.#isShort = true
     const at = this.#tail
     const size = this.#sizeAt(at)
-    const keyAt = at + HEADER_BYTES
-    const key = ring.toString('latin1', keyAt, keyAt + ring.readUInt16LE(at + KEY_LENGTH_AT))
-    const isCurrent = this.#index.get(key) === at
-    const isKept = isCurrent && ring[at] === 1 && chances > 0
-    if (isKept) {
-      ring[at] = 0
-      ring.copyWithin(this.#head, at, at + size)
-      this.#index.set(key, this.#head)
-      this.#head += size
-    } else if (isCurrent) this.#index.delete(key)
+    const kept = chances > 0 && this.#index.has(at / GRAIN_BYTES) ? this.#keptOf(at) : 0
+    if (kept > 0) this.#moveToHead(at, kept)
+    else this.#index.delete(at / GRAIN_BYTES)
     this.#tail += size
     if (this.#tail === this.#lapEnd) {
       this.#tail = 0
       this.#lapEnd = undefined
     }
-    return isKept ? chances - 1 : chances
+    return kept > 0 ? chances - 1 : chances
+  }
+
+  /** How many bytes of an entry stay: all, if it was read; without its record, if there is one or it was used; none. */
+  #keptOf(at: number): number {
+    if (this.#has(at, IS_READ)) return this.#sizeAt(at)
+    if (this.#has(at, IS_USED | HAS_RECORD)) return roundUp(this.#pointerEnd(at) - at)
+    return 0
+  }
+
+  #moveToHead(from: number, size: number): void {
+    const to = this.#head
+    const record = this.#has(from, IS_READ) ? HAS_RECORD : 0
+    this.#ring.copyWithin(to, from, from + size)
+    this.#words[to / 4] = size | record
+    this.#index.move(from / GRAIN_BYTES, to / GRAIN_BYTES)
+    this.#head += size
   }
 }
 
+const grains = (bytes: number): number => Math.floor(bytes / GRAIN_BYTES)
+
+const roundUp = (bytes: number): number => Math.ceil(bytes / GRAIN_BYTES) * GRAIN_BYTES
+
 function sizeOf(key: KeyString, pointer: Uint8Array, record: Uint8Array): number {
-  const bytes = HEADER_BYTES + key.length + pointer.length + record.length
-  return Math.ceil(bytes / GRAIN_BYTES) * GRAIN_BYTES
+  const recordBytes = record.length === 0 ? 0 : LENGTH_BYTES + record.length
+  return roundUp(HEADER_BYTES + key.length + pointer.length + recordBytes)
 }

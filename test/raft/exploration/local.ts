@@ -65,6 +65,7 @@ const configOf = (id: NodeId, tuning: Tuning): RaftConfig => ({
   inflightMessagesMax: 4,
   inflightBytesMax: 4_000,
   memoryLogBytesMax: tuning === 'short-memory' ? 1 : 10_000,
+  unappliedBytesMax: tuning === 'short-memory' ? 1 : 10_000,
   uncommittedBytesMax: 10_000,
 })
 

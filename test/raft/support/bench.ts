@@ -14,6 +14,7 @@ export const CONFIG: RaftConfig = {
   inflightMessagesMax: 4,
   inflightBytesMax: 4_000,
   memoryLogBytesMax: 1_000_000,
+  unappliedBytesMax: 1_000_000,
   uncommittedBytesMax: 1_000_000,
 }
 

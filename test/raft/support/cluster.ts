@@ -193,6 +193,7 @@ export class Cluster {
       inflightMessagesMax: 8,
       inflightBytesMax: 4_000,
       memoryLogBytesMax: 1_000_000,
+      unappliedBytesMax: 1_000_000,
       uncommittedBytesMax: 1_000_000,
       ...this.#options.config,
     }

