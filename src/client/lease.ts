@@ -76,17 +76,17 @@ export class Lease {
     this.#end(why)
   }
 
+  /** At once, if its time is over: an answer may take longer than the lease lasts. */
   #planExpiry(): void {
     const { clock } = this.#core.context
     this.#expiry?.cancel()
     const leftMs = this.#expiresMs - clock.now()
-    this.#expiry = clock.after(Math.max(0, Math.min(leftMs, KEEPING.everyMsMax)), () => {
-      if (clock.now() >= this.#expiresMs) this.#end('the lease could not be kept alive in time')
-      else this.#planExpiry()
-    })
+    if (leftMs <= 0) return this.#end('the lease could not be kept alive in time')
+    this.#expiry = clock.after(Math.min(leftMs, KEEPING.everyMsMax), () => this.#planExpiry())
   }
 
   #planRenewal(atMs: number): void {
+    if (this.signal.aborted) return
     const { clock } = this.#core.context
     this.#renewal?.cancel()
     this.#renewal = clock.after(Math.max(0, atMs - clock.now()), () => void this.#renew())
@@ -135,8 +135,18 @@ export async function grantLease(core: ClientCore, options: LeaseOptions): Promi
       if (!(error instanceof ClientError) || error.code !== 'CONFLICT') throw error
       if (error.attempts === 1) continue
     }
-    return new Lease(core, lease, ttlMs, sentAtMs)
+    return heldLease(core, lease, ttlMs, sentAtMs)
   }
+}
+
+/** A lease whose grant was answered. @throws {ClientError} `LEASE_NOT_FOUND` when the answer took longer than it lasts. */
+export function heldLease(core: ClientCore, id: string, ttlMs: number, sentAtMs: number): Lease {
+  const lease = new Lease(core, id, ttlMs, sentAtMs)
+  if (!lease.signal.aborted) return lease
+  throw new ClientError('LEASE_NOT_FOUND', 'it was lost before the answer came', {
+    outcome: 'unknown',
+    retryable: true,
+  })
 }
 
 /** A repeat of it changes nothing, so that it needs no session; and it does not wait its turn behind other calls. */

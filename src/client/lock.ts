@@ -10,7 +10,8 @@ import { decodeText } from './entry.ts'
 import { isCount, isObject, valueOfJson } from './json.ts'
 import { keyString, nameTarget } from './key-path.ts'
 import type { Key } from './key-path.ts'
-import { keepAlive, Lease } from './lease.ts'
+import { heldLease, keepAlive } from './lease.ts'
+import type { Lease } from './lease.ts'
 import type { Operation } from './operations.ts'
 import type { CallOptions } from './options.ts'
 import { pause } from './pause.ts'
@@ -142,7 +143,7 @@ async function held(
       })
     }
   }
-  return { token, lease: new Lease(core, lease, ttlMs, sentAtMs) }
+  return { token, lease: heldLease(core, lease, ttlMs, sentAtMs) }
 }
 
 const pathOf = ({ kind, name }: Queue): string => `/v1/${kind === 'lock' ? 'locks' : 'elections'}/${nameTarget(name)}`

@@ -95,6 +95,27 @@ describe('a lease', () => {
     expect(lease.remainingMs).toBe(0)
   })
 
+  test('whose grant was answered after 90 % of it is not handed out', async () => {
+    const clock = new VirtualClock()
+    const node: FakeEndpoint = async ({ body }) => {
+      const [command] = decodeBatchRequest(body!)
+      if (command?.op !== 'lease-grant') throw new Error('another command')
+      await new Promise<void>((resolve) => void clock.after(450, resolve))
+      const result = { kind: 'lease', revision: 1, lease: command.lease, ttlMs: 500 } as const
+      const headers = { 'content-type': 'application/vnd.quorate.batch' }
+      return { status: 200, headers, body: encodeBatchResponse([{ kind: 'result', result }]) }
+    }
+    await using own = new Client(
+      { endpoints: 'http://a:1' },
+      { transport: new FakeTransport({ 'http://a:1': node }), clock },
+    )
+    const granting = own.lease({ ttlMs: 500, timeoutMs: 1_000 }).catch((error: unknown) => error)
+    await clock.drain()
+    clock.advance(450)
+    await clock.drain()
+    expect(await granting).toMatchObject({ code: 'LEASE_NOT_FOUND', outcome: 'unknown', retryable: true })
+  })
+
   test('that is gone is told at once', async () => {
     const { lease, pass } = await virtual(() => 'gone')
     await pass(3_100)
