@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import type { NodeStatus } from '../../src/api/status.ts'
+import { childEnvironment } from '../../src/cli/dev-plan.ts'
 
 const BIN = fileURLToPath(new URL('../../dist/cli/quorate.cjs', import.meta.url))
 /** Generous: machines are shared. A wait that takes this long has failed. */
@@ -92,7 +93,8 @@ export class RealNode {
   start(extra: readonly string[] = [], env: Readonly<Record<string, string>> = {}): this {
     const child = spawn(process.execPath, [BIN, 'serve', ...this.args, ...extra], {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, NO_COLOR: '1', ...env },
+      // The allocator's setting is that of `quorate dev` and of the image.
+      env: { ...childEnvironment(process.env), NO_COLOR: '1', ...env },
     })
     child.stderr.on('data', (chunk: Buffer) => {
       this.#output += chunk.toString()
