@@ -78,7 +78,7 @@ export class QuorateNode implements facade.NodeFacade {
           inflightBytesMax: LIMITS.inflightAppendBytesMax,
           // The disk keeps more than memory does; what it may forget, memory need not keep.
           memoryLogBytesMax: Math.min(LIMITS.memoryLogBytesMax, options.logRetention.retainBytes),
-          unappliedBytesMax: LIMITS.unappliedBytesMax,
+          unappliedBytesMax: Math.min(LIMITS.unappliedBytesMax, options.logRetention.retainBytes),
           uncommittedBytesMax: LIMITS.inflightBytesMax,
           ...options.replication,
         },
