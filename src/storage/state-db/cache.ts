@@ -57,7 +57,7 @@ export class Cache implements IndexedEntries {
   constructor(bytesMax: number) {
     const slots = Math.max(SLOTS_MIN, 2 ** Math.floor(Math.log2(Math.max(1, bytesMax) / BYTES_PER_SLOT)))
     this.#index = new KeyIndex(slots, this)
-    this.#ringBytesMax = grains(Math.max(0, bytesMax - this.#index.sizeBytes)) * GRAIN_BYTES
+    this.#ringBytesMax = Math.max(0, bytesMax - this.#index.sizeBytes) & ~FLAGS
   }
 
   get sizeBytes(): number {
@@ -66,7 +66,7 @@ export class Cache implements IndexedEntries {
 
   /** What is known of a key, as a copy. With `wantsRecord` the record, too, if it is here. */
   get(key: KeyString, wantsRecord: boolean): Slot | undefined {
-    const at = this.#find(key)
+    const at = this.#index.find(key, hashOf(key))
     if (at === undefined) return undefined
     const ring = this.#ring
     const isWhole = wantsRecord && this.#has(at, HAS_RECORD)
@@ -87,36 +87,33 @@ export class Cache implements IndexedEntries {
   set(key: KeyString, pointer: Uint8Array = NOTHING, record: Uint8Array = NOTHING): void {
     const hash = hashOf(key)
     const before = this.#index.find(key, hash)
-    const wantsRecord = !this.#isShort || (before !== undefined && this.#has(before * GRAIN_BYTES, HAS_RECORD))
+    const wantsRecord = !this.#isShort || (before !== undefined && this.#has(before, HAS_RECORD))
     this.#keep(key, hash, before, pointer, wantsRecord ? record : NOTHING)
   }
 
   /** Adds the stored record to the pointer that names it, if that is here without one. */
   attach(key: KeyString, change: RevisionId, record: Uint8Array): void {
     const hash = hashOf(key)
-    const before = this.#index.find(key, hash)
-    if (before === undefined) return
-    const at = before * GRAIN_BYTES
+    const at = this.#index.find(key, hash)
+    if (at === undefined) return
     const [pointerAt, pointerEnd] = [this.#pointerAt(at), this.#pointerEnd(at)]
     if (pointerEnd === pointerAt || this.#has(at, HAS_RECORD)) return
     if (!isSameChange(readPointer(payloadOf(this.#ring, pointerAt, pointerEnd)).at, change)) return
     // Copied: making room for the record may move what lies in the ring.
-    this.#keep(key, hash, before, Buffer.from(this.#ring.subarray(pointerAt, pointerEnd)), record)
+    this.#keep(key, hash, at, Buffer.from(this.#ring.subarray(pointerAt, pointerEnd)), record)
   }
 
   #keep(key: KeyString, hash: number, before: number | undefined, pointer: Uint8Array, record: Uint8Array): void {
     const sizeMax = this.#ringBytesMax * ENTRY_SHARE_MAX
     const whole = sizeOf(key, pointer, record)
     if (whole > sizeMax && record.length > 0) return this.#keep(key, hash, before, pointer, NOTHING)
-    if (before !== undefined && whole <= sizeMax && this.#sizeAt(before * GRAIN_BYTES) >= whole) {
-      const at = before * GRAIN_BYTES
-      return this.#write(at, this.#sizeAt(at), hash, key, pointer, record)
-    }
+    if (before !== undefined && whole <= sizeMax && this.#sizeAt(before) >= whole)
+      return this.#write(before, this.#sizeAt(before), hash, key, pointer, record)
     if (before !== undefined) this.#index.delete(before)
     if (whole > sizeMax) return
     const at = this.#reserve(whole)
     this.#write(at, whole, hash, key, pointer, record)
-    this.#index.add(at / GRAIN_BYTES)
+    this.#index.add(at)
   }
 
   #write(at: number, size: number, hash: number, key: KeyString, pointer: Uint8Array, record: Uint8Array): void {
@@ -136,20 +133,15 @@ export class Cache implements IndexedEntries {
 
   // ------------------------------------------------------------------------------------------------------------ the entries
 
-  hashAt(place: number): number {
-    return this.#words[place * (GRAIN_BYTES / 4) + 2]!
+  hashAt(at: number): number {
+    return this.#words[at / 4 + 2]!
   }
 
-  isKeyAt(place: number, key: KeyString): boolean {
-    const at = place * GRAIN_BYTES + HEADER_BYTES
-    if (this.#pointerAt(place * GRAIN_BYTES) - at !== key.length) return false
-    for (let nth = 0; nth < key.length; nth++) if (this.#ring[at + nth] !== key.charCodeAt(nth)) return false
+  isKeyAt(at: number, key: KeyString): boolean {
+    const keyAt = at + HEADER_BYTES
+    if (this.#pointerAt(at) - keyAt !== key.length) return false
+    for (let nth = 0; nth < key.length; nth++) if (this.#ring[keyAt + nth] !== key.charCodeAt(nth)) return false
     return true
-  }
-
-  #find(key: KeyString): number | undefined {
-    const place = this.#index.find(key, hashOf(key))
-    return place === undefined ? undefined : place * GRAIN_BYTES
   }
 
   #sizeAt(at: number): number {
@@ -202,9 +194,9 @@ export class Cache implements IndexedEntries {
     this.#isShort = true
     const at = this.#tail
     const size = this.#sizeAt(at)
-    const kept = chances > 0 && this.#index.has(at / GRAIN_BYTES) ? this.#keptOf(at) : 0
+    const kept = chances > 0 && this.#index.has(at) ? this.#keptOf(at) : 0
     if (kept > 0) this.#moveToHead(at, kept)
-    else this.#index.delete(at / GRAIN_BYTES)
+    else this.#index.delete(at)
     this.#tail += size
     if (this.#tail === this.#lapEnd) {
       this.#tail = 0
@@ -225,12 +217,10 @@ export class Cache implements IndexedEntries {
     const record = this.#has(from, IS_READ) ? HAS_RECORD : 0
     this.#ring.copyWithin(to, from, from + size)
     this.#words[to / 4] = size | record
-    this.#index.move(from / GRAIN_BYTES, to / GRAIN_BYTES)
+    this.#index.move(from, to)
     this.#head += size
   }
 }
-
-const grains = (bytes: number): number => Math.floor(bytes / GRAIN_BYTES)
 
 const roundUp = (bytes: number): number => Math.ceil(bytes / GRAIN_BYTES) * GRAIN_BYTES
 
