@@ -45,8 +45,9 @@ describe('three nodes', () => {
     await cluster.advance(500)
     cluster.rejoin(behind)
     expect(await cluster.mustGet(behind, 'k3')).toBe('value 59')
-    const appended = cluster.disk(behind).log
-    expect(appended.marker?.index).toBeGreaterThan(20)
+    const { log } = cluster.disk(behind)
+    await cluster.until(() => log.marker !== undefined)
+    expect(log.marker?.index).toBeGreaterThan(20)
     expect(cluster.failures.size).toBe(0)
   })
 

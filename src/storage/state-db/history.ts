@@ -5,7 +5,8 @@
 //
 // All of this is local. Apply treats a tombstone below C as absent whether it was removed or not, so nodes may differ here.
 // Removals ride in the table's next batch, together with how far the walk has come. The walk reads the disk, so it never goes
-// past what the last batch made durable. It rests as long as it works, and while the table is busy.
+// past what the last batch made durable. It works in small slices and rests for longer than it works, and while the table is busy:
+// nobody waits for it. But it always goes faster than history grows.
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
 import type { KeyRecord, Revision, RevisionId } from '../../kv/types.ts'
@@ -16,7 +17,11 @@ import { recordKey } from './keys.ts'
 import type { KeyReader } from './key-reader.ts'
 import type { Table } from './table.ts'
 
-const ROWS_PER_SLICE = 512
+export const ROWS_PER_SLICE = 256
+/** How long it rests for the time that a slice took. */
+const RESTS = 4
+/** Under writes it rests less, if it must: so many rows are looked at for each change that is made meanwhile. */
+const ROWS_PER_CHANGE = 1.25
 
 export interface HistoryOptions {
   readonly engine: Engine
@@ -27,6 +32,8 @@ export interface HistoryOptions {
   /** No slice starts while the table holds more than this. */
   readonly tableBytesBusy: number
   readonly progress: RevisionId
+  /** How many changes were made, counted from any time on. */
+  readonly changesMade: () => number
   /** The highest revision that a completed batch holds. */
   readonly persistedRevision: () => Revision
   readonly remove: (records: readonly RevisionId[], keys: readonly KeyString[], progress: RevisionId) => void
@@ -46,6 +53,8 @@ export class HistoryRemover {
   #target: Revision = 0
   #running: Promise<void> | undefined
   #rest: Timer | undefined
+  /** When the latest slice began, and how many changes had been made by then. */
+  #sliceBegan: Moment | undefined
   #isStopped = false
 
   constructor(options: HistoryOptions) {
@@ -61,9 +70,12 @@ export class HistoryRemover {
   /** Goes on if there is something to do: called when the target moves and after each completed batch. */
   wake(): void {
     if (this.#isStopped || this.#running !== undefined || this.#rest !== undefined || !this.#hasWork()) return
-    const startedMs = this.#options.clock.now()
+    const { clock, changesMade } = this.#options
+    const previous = this.#sliceBegan
+    const began = { atMs: clock.now(), changes: changesMade() }
+    this.#sliceBegan = began
     this.#running = this.#slice().then(
-      () => this.#finished(startedMs),
+      () => this.#finished(clock.now() - began.atMs, previous && ratePerMs(previous, began)),
       (error: unknown) => {
         this.#isStopped = true
         this.#options.onFailure(error)
@@ -78,11 +90,10 @@ export class HistoryRemover {
     await this.#running
   }
 
-  #finished(startedMs: number): void {
+  #finished(tookMs: number, changesPerMs = 0): void {
     this.#running = undefined
     if (this.#isStopped) return
-    const restMs = Math.max(1, this.#options.clock.now() - startedMs)
-    this.#rest = this.#options.clock.after(restMs, () => {
+    this.#rest = this.#options.clock.after(restMs(tookMs, changesPerMs), () => {
       this.#rest = undefined
       this.wake()
     })
@@ -152,4 +163,17 @@ export class HistoryRemover {
       await range.close()
     }
   }
+}
+
+interface Moment {
+  readonly atMs: number
+  readonly changes: number
+}
+
+const ratePerMs = (from: Moment, to: Moment): number => (to.changes - from.changes) / Math.max(1, to.atMs - from.atMs)
+
+/** How long the walk rests after a slice, while so many changes are made in a millisecond. */
+export function restMs(tookMs: number, changesPerMs: number): number {
+  const dueMs = ROWS_PER_SLICE / (ROWS_PER_CHANGE * changesPerMs) - tookMs
+  return Math.max(1, Math.min(RESTS * tookMs, dueMs))
 }

@@ -1,8 +1,9 @@
 // Streams a state as of a completed batch, out of a LevelDB snapshot: later writes do not reach it, and its index is what the
 // metadata says when read through the same snapshot. Every value's checksum is verified on the way out, so that a damaged state
-// is found here and not handed on. One piece is read at a time, when the receiver asks for it.
+// is found here and not handed on. One piece is read at a time, when the receiver asks for it, and with a rest after each: who is far
+// behind can wait a little longer, and all who ask this node should not notice.
 import { ByteWriter, DecodeError } from '../../lib/bytes.ts'
-import type { StateSnapshot } from '../../node/ports.ts'
+import type { Clock, StateSnapshot } from '../../node/ports.ts'
 import type { SnapshotMeta } from '../../raft/types.ts'
 import type { Engine, EngineRow, EngineSnapshot } from './engine.ts'
 import { StateClosedError, StateCorruptionError } from './errors.ts'
@@ -20,6 +21,8 @@ import { readStoredMeta } from './stored-state.ts'
 import type { StoredMeta } from './stored-state.ts'
 
 const ROWS_PER_CALL = 512
+/** How long it rests for the time that a piece took. */
+const RESTS = 2
 
 export interface SnapshotSource {
   readonly engine: Engine
@@ -27,6 +30,7 @@ export interface SnapshotSource {
   readonly where: string
   /** Runs a call of the engine; any error in it stops the store. */
   readonly run: <T>(call: () => Promise<T>) => Promise<T>
+  readonly clock: Clock
   readonly onClosed: (snapshot: StateSnapshot) => void
 }
 
@@ -85,12 +89,13 @@ class SnapshotSender implements StateSnapshot {
 
   /** The rows of one keyspace, verified. */
   async *#pieces(prefix: number): AsyncGenerator<readonly EngineRow[]> {
-    const { engine, run } = this.#source
+    const { engine, run, clock } = this.#source
     if (this.#closing !== undefined) throw new StateClosedError()
     const range = engine.range({ ...keyspaceRange(prefix), snapshot: this.#pinned })
     try {
       for (;;) {
         if (this.#closing !== undefined) throw new StateClosedError()
+        const startedMs = clock.now()
         const reading = run(async () => {
           const rows = await range.next(ROWS_PER_CALL)
           for (const row of rows) this.#verify(row)
@@ -99,7 +104,9 @@ class SnapshotSender implements StateSnapshot {
         this.#reading = reading
         const rows = await reading
         if (rows.length === 0) return
+        const restMs = RESTS * (clock.now() - startedMs)
         yield rows
+        await new Promise<void>((resolve) => clock.after(restMs, resolve))
       }
     } finally {
       await range.close()

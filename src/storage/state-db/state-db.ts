@@ -92,6 +92,7 @@ export class StateDb implements StateStore {
   #closing: Promise<void> | undefined
   readonly #snapshots = new Set<StateSnapshot>()
   readonly #views = new Set<PinnedView>()
+  #changesMade = 0
   #dbBytes = 0
   #sizedAtMs = -Infinity
   readonly #persistedCallbacks: ((persisted: EntryId) => void)[] = []
@@ -145,6 +146,7 @@ export class StateDb implements StateStore {
       keys: this.#keys,
       tableBytesBusy: limits.tableBytesMax / 2,
       progress: stored.historyProgress,
+      changesMade: () => this.#changesMade,
       persistedRevision: () => this.#persistedMeta.revision,
       remove: (records, keys, progress) => {
         this.#table.remove(records, keys, progress)
@@ -203,6 +205,7 @@ export class StateDb implements StateStore {
       meta.index > this.#meta.index && meta.revision >= this.#meta.revision,
       `entry ${meta.index} at revision ${meta.revision} was committed after entry ${this.#meta.index} at revision ${this.#meta.revision}`,
     )
+    this.#changesMade += this.#staging.changes.count
     this.#table.commit(this.#staging, meta)
     this.#staging.clear()
     this.#meta = meta
@@ -256,10 +259,10 @@ export class StateDb implements StateStore {
 
   async openSnapshot(): Promise<StateSnapshot> {
     return await this.#run(async () => {
-      const { engine, gate, where } = this.#options
+      const { engine, gate, clock, where } = this.#options
       const run = <T>(call: () => Promise<T>): Promise<T> => this.#run(() => gate.run(call))
       const onClosed = (closed: StateSnapshot): void => void this.#snapshots.delete(closed)
-      const snapshot = await openStateSnapshot({ engine, where, run, onClosed })
+      const snapshot = await openStateSnapshot({ engine, where, run, clock, onClosed })
       this.#snapshots.add(snapshot)
       return snapshot
     })

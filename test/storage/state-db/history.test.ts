@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Prng } from '../../../src/lib/prng.ts'
 import type { StateStore } from '../../../src/node/ports.ts'
+import { ROWS_PER_SLICE, restMs } from '../../../src/storage/state-db/history.ts'
 import { HOMES, Writer, countRows, textOf, until } from './support.ts'
 import type { Home } from './support.ts'
 
@@ -100,6 +101,19 @@ describe.each(HOMES)('removal of history over %s', (_name, makeHome) => {
     expect(again.meta.compactRevision).toBe(3_001)
     await settled(again, 4)
     await again.close()
+  })
+
+  it('rests for longer than it works, but goes faster than history grows', () => {
+    for (const tookMs of [1, 5, 20, 100]) {
+      expect(restMs(tookMs, 0)).toBe(4 * tookMs)
+      for (const changesPerMs of [0.01, 1, 7, 20, 100]) {
+        const rest = restMs(tookMs, changesPerMs)
+        expect(rest).toBeLessThanOrEqual(4 * tookMs)
+        expect(rest).toBeGreaterThanOrEqual(1)
+        // Where a slice alone takes longer than changes need to outrun it, it does what it can.
+        if (rest > 1) expect(ROWS_PER_SLICE / (tookMs + rest)).toBeGreaterThan(changesPerMs)
+      }
+    }
   })
 
   it('refuses to remove what the store is not compacted to', async () => {
