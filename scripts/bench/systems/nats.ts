@@ -16,7 +16,7 @@ export async function findNats(): Promise<System | undefined> {
     const { stdout } = await promisify(execFile)('nats-server', ['--version'])
     return {
       name: 'NATS JetStream KV',
-      version: /v(\S+)/.exec(stdout)?.[1] ?? 'of unknown version',
+      version: /v(\d\S*)/.exec(stdout)?.[1] ?? 'of unknown version',
       promises:
         'less than the others: a put is in the files of a majority before the answer, but these are synced every two minutes only, so that a power cut loses acknowledged writes; a get is answered by any replica, and not linearizable; default settings, three replicas',
       start,
