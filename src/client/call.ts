@@ -45,6 +45,13 @@ const ATTEMPT = {
   marginMsMax: 250,
 } as const
 
+interface FailedAttempt {
+  readonly endpoint: Endpoint
+  readonly failure: Failure
+  /** Its time was over before anything was sent, so that it tells less than the failure before it. */
+  readonly isCutShort: boolean
+}
+
 /** Why a call ends before its answer came. */
 type Interruption = 'aborted' | 'closed'
 
@@ -94,18 +101,19 @@ export class Call<T> {
 
   async #attemptUntilDone(): Promise<T> {
     const { endpoints, clock } = this.#context
-    let last: Failure | undefined
+    let told: FailedAttempt | undefined
     for (;;) {
-      if (this.#interruption !== undefined) throw this.#interrupted(last)
+      if (this.#interruption !== undefined) throw this.#interrupted(told?.failure)
       const wantsLeader = this.#operation.kind !== 'read' || this.#context.readFrom === 'leader'
       const endpoint = this.#settings.only ?? endpoints.choose({ wantsLeader, tried: this.#tried, nowMs: clock.now() })
       const result = await this.#attempt(endpoint)
       if ('value' in result) return result.value
 
-      last = result.failure
-      this.#worst = this.#operation.kind !== 'read' && last.outcome === 'unknown' ? 'unknown' : this.#worst
-      if (this.#interruption !== undefined) throw this.#interrupted(last)
-      if (!(await this.#shouldGoOn(endpoint, last))) throw this.#failed(endpoint, last)
+      const { failure } = result
+      if (told === undefined || !result.isCutShort) told = result
+      this.#worst = this.#operation.kind !== 'read' && failure.outcome === 'unknown' ? 'unknown' : this.#worst
+      if (this.#interruption !== undefined) throw this.#interrupted(failure)
+      if (!(await this.#shouldGoOn(endpoint, failure))) throw this.#failed(told)
     }
   }
 
@@ -138,7 +146,7 @@ export class Call<T> {
     })
   }
 
-  async #attempt(endpoint: Endpoint): Promise<{ value: T } | { failure: Failure }> {
+  async #attempt(endpoint: Endpoint): Promise<{ value: T } | FailedAttempt> {
     const { transport, clock, endpoints } = this.#context
     const { method, headers, body } = this.#operation
     const budgetMs = this.#attemptBudgetMs()
@@ -165,7 +173,7 @@ export class Call<T> {
       // Being interrupted says nothing about the endpoint.
       if (this.#interruption === undefined) this.#judge(endpoint, failure)
       this.#operation.onFailure?.(failure)
-      return { failure }
+      return { endpoint, failure, isCutShort: isLate && failure.kind === 'not-sent' }
     } finally {
       timer.cancel()
     }
@@ -196,7 +204,7 @@ export class Call<T> {
 
   // -------------------------------------------------------------------------------------------------- telling the caller
 
-  #failed(endpoint: Endpoint, failure: Failure): ClientError {
+  #failed({ endpoint, failure }: FailedAttempt): ClientError {
     const hint =
       this.#worst === 'unknown' ? '; it may or may not have been applied, now or later: read before you repeat it' : ''
     const where = failure.message.includes(endpoint.url) ? '' : `, last at ${endpoint.url}`

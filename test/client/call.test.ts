@@ -1,6 +1,6 @@
 // Deadlines, pauses, abort and closing, in simulated time: what ends a call, when, and what it then says.
 import { describe, expect, test } from 'vitest'
-import { Client, ClientError } from '../../src/client/index.ts'
+import { Client, ClientError, TransportError } from '../../src/client/index.ts'
 import type { ClientClock } from '../../src/client/index.ts'
 import { Prng } from '../../src/lib/prng.ts'
 import { FakeTransport, healthyNode, neverAnswers, problemAnswer } from '../support/fake-transport.ts'
@@ -94,6 +94,20 @@ describe('the deadline', () => {
     expect(error.attempts).toBeGreaterThan(3)
     expect(error.attempts).toBeLessThan(11)
     expect(tookMs).toBeLessThanOrEqual(1_000)
+  })
+
+  test('the reason is told when the deadline ends an attempt that had sent nothing yet', async () => {
+    let attempts = 0
+    const refusesOnce: FakeEndpoint = ({ signal }) => {
+      if (attempts++ === 0) throw new TransportError('not-sent', `${A} refuses connections`)
+      return new Promise((_resolve, reject) => {
+        signal.addEventListener('abort', () => reject(new TransportError('not-sent', 'given up')), { once: true })
+      })
+    }
+    const { clock, client } = setUp({ [A]: refusesOnce })
+    const { error } = await failureOf(clock, client.put('k', 'v', { timeoutMs: 1_000 }))
+    expect(error).toMatchObject({ code: 'UNAVAILABLE', outcome: 'not-applied', attempts: 2 })
+    expect(error.message).toMatch(/refuses connections/)
   })
 
   test('a dead cluster costs a caller few attempts', async () => {
