@@ -5,8 +5,8 @@
 //
 // All of this is local. Apply treats a tombstone below C as absent whether it was removed or not, so nodes may differ here.
 // Removals ride in the table's next batch, together with how far the walk has come. The walk reads the disk, so it never goes
-// past what the last batch made durable. It works in small slices and rests for longer than it works, and while the table is busy:
-// nobody waits for it. But it always goes faster than history grows.
+// past what the last batch made durable. It works in small slices and rests for longer than it works, and while the table is busy,
+// because nobody waits for it; but no longer than lets it go faster than history grows.
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
 import type { KeyRecord, Revision, RevisionId } from '../../kv/types.ts'

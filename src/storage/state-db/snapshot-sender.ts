@@ -23,6 +23,8 @@ import type { StoredMeta } from './stored-state.ts'
 const ROWS_PER_CALL = 512
 /** How long it rests for the time that a piece took. */
 const RESTS = 2
+/** A disk that hangs must not be followed by a rest that the transfer is given up for. */
+const REST_MS_MAX = 1_000
 
 export interface SnapshotSource {
   readonly engine: Engine
@@ -104,7 +106,7 @@ class SnapshotSender implements StateSnapshot {
         this.#reading = reading
         const rows = await reading
         if (rows.length === 0) return
-        const restMs = RESTS * (clock.now() - startedMs)
+        const restMs = Math.min(RESTS * (clock.now() - startedMs), REST_MS_MAX)
         yield rows
         await new Promise<void>((resolve) => clock.after(restMs, resolve))
       }

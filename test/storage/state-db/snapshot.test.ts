@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { Prng } from '../../../src/lib/prng.ts'
 import type { StateStorage } from '../../../src/node/ports.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
 import { HOMES, Writer, memoryHome, textOf, transfer } from './support.ts'
 import type { Home } from './support.ts'
 
@@ -89,6 +90,45 @@ describe.each(HOMES)('a streamed state over %s', (_name, makeHome) => {
     await chunks.next()
     await source.current.close()
     await expect(chunks.next()).rejects.toThrow(/closed/)
+    await snapshot.close()
+  })
+})
+
+describe('the sender', () => {
+  it('rests for twice as long as a piece took, but never for long where the disk hangs', async () => {
+    const clock = new VirtualClock()
+    let readMs = 0
+    const home = await memoryHome(async (kind, work) => {
+      await Promise.resolve()
+      if (kind === 'read') clock.stall(readMs)
+      return work()
+    })
+    const { current: store } = await home.open({ clock })
+    const running = async <T>(promise: Promise<T>): Promise<T> => {
+      await clock.drain()
+      return await promise
+    }
+    await running(new Writer(store).entry([['key', bytes('value')]]))
+    await running(store.drain())
+    const snapshot = await running(store.openSnapshot())
+    const chunks = snapshot.chunks()[Symbol.asyncIterator]()
+    const comesAfter = async (restMs: number): Promise<void> => {
+      let hasCome = false
+      void chunks.next().then(() => (hasCome = true))
+      await clock.drain()
+      clock.advance(restMs - 1)
+      await clock.drain()
+      expect(hasCome).toBe(false)
+      clock.advance(1)
+      await clock.drain()
+      expect(hasCome).toBe(true)
+    }
+    await running(chunks.next())
+    readMs = 40
+    await running(chunks.next())
+    readMs = 30_000
+    await comesAfter(80)
+    await comesAfter(1_000)
     await snapshot.close()
   })
 })
