@@ -9,7 +9,7 @@ import { cleanUpAtExit, killChildren, temporaryFolder } from './cleanup.ts'
 import { buildGoLoad } from './load/go-load.ts'
 import type { GoStore } from './load/go-load.ts'
 import { isWrkInstalled } from './load/wrk.ts'
-import type { BenchContext, Part, PartResult } from './parts/part.ts'
+import type { BenchContext, FurtherStore, Part, PartResult } from './parts/part.ts'
 import { PARTS } from './parts/index.ts'
 import { aimsTable, failuresOf, writeReport } from './report.ts'
 import type { NamedResult, RunDescription } from './report.ts'
@@ -18,6 +18,8 @@ import { ceiling } from './systems/ceiling.ts'
 import { findEtcd } from './systems/etcd.ts'
 import { findNats } from './systems/nats.ts'
 import { quorate } from './systems/quorate.ts'
+import type { System } from './systems/system.ts'
+import { findZookeeper } from './systems/zookeeper.ts'
 
 const { values } = parseArgs({
   options: {
@@ -47,7 +49,7 @@ const HELP = `npm run bench -- [options]
 
 Measures a cluster of Quorate, and beside it one of etcd where that is installed, on this machine, with fresh data in the temporary
 directory, in turns. Prints what was reached, and writes results.md, results.json and charts into a folder. Without options it takes
-about forty minutes, ten of which are one long run.
+three quarters of an hour, ten minutes of which are one long run.
 
   --short          a first impression in about two minutes: fewer parts and workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
   --only A,B       these parts alone
@@ -56,14 +58,15 @@ about forty minutes, ten of which are one long run.
   --seconds N      how long each of them takes (${FULL.seconds})
   --minutes N      length of the long run of the latency part (${FULL.minutes})
   --faults N       how often each fault of the failover part is repeated (${FULL.faults}); the kill, that is: others less often
-  --keys N         the most keys that growth and restarts go to, a power of ten (${FULL.keys}; 10000000 takes a quarter of an hour more)
+  --keys N         the most keys that growth and restarts go to, a power of ten (${FULL.keys}; 10000000 takes half an hour more)
   --out DIR        where the results go (a new folder of the temporary directory)
 
 Parts:
 ${PARTS.map(({ name, summary, runs }) => `  ${name.padEnd(16)} ${summary}${RUNS[runs]}`).join('\n')}
 
-Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev, and, for a further column, nats-server
-golang-github-nats-io-go-nats-dev. It measures without what is missing, and says so. Run it on a machine that does nothing else.
+Wants, on Debian: apt-get install wrk etcd-server etcd-client golang-go golang-etcd-server-dev, and, for further columns, nats-server
+golang-github-nats-io-go-nats-dev and zookeeper golang-github-samuel-go-zookeeper-dev. It measures without what is missing, and
+says so. Run it on a machine that does nothing else.
 `
 
 if (values.help) {
@@ -133,8 +136,9 @@ async function prepare(): Promise<BenchContext> {
     quorate,
     etcd,
     etcdLoad: etcd === undefined ? undefined : await goLoad('etcd'),
-    // The short form has no time for it.
-    nats: values.short ? undefined : await natsWithLoad(),
+    // The short form has no time for them.
+    nats: values.short ? undefined : await withLoad('nats', await findNats()),
+    zookeeper: values.short ? undefined : await withLoad('zookeeper', await findZookeeper()),
     hasWrk: await isWrkInstalled(),
     rounds: Math.round(number('rounds')),
     seconds: number('seconds'),
@@ -160,9 +164,8 @@ async function goLoad(store: GoStore): Promise<string | undefined> {
   return undefined
 }
 
-async function natsWithLoad(): Promise<BenchContext['nats']> {
-  const system = await findNats()
-  const load = system === undefined ? undefined : await goLoad('nats')
+async function withLoad(store: GoStore, system: System | undefined): Promise<FurtherStore | undefined> {
+  const load = system === undefined ? undefined : await goLoad(store)
   return system === undefined || load === undefined ? undefined : { system, load }
 }
 
@@ -190,10 +193,10 @@ function machine(): string {
   return `${cpus().length} x ${cpus()[0]?.model.trim() ?? 'CPU'}, ${memory} GiB, ${kernel}; all servers and load generators on this one machine, data in ${tmpdir()}.`
 }
 
-function systems({ etcd, nats }: BenchContext): string[] {
-  return [quorate, ...(etcd === undefined ? [] : [etcd]), ...(nats === undefined ? [] : [nats.system]), ceiling].map(
-    ({ name, version, promises }) => `${name} ${version}: ${promises}.`,
-  )
+function systems({ etcd, nats, zookeeper }: BenchContext): string[] {
+  return [quorate, etcd, nats?.system, zookeeper?.system, ceiling]
+    .filter((system) => system !== undefined)
+    .map(({ name, version, promises }) => `${name} ${version}: ${promises}.`)
 }
 
 function description(): RunDescription {

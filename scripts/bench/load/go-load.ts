@@ -7,11 +7,12 @@ import { fileURLToPath } from 'node:url'
 import { runJson } from './run-json.ts'
 import type { LoadResult } from './load-result.ts'
 
-export type GoStore = 'etcd' | 'nats'
+export type GoStore = 'etcd' | 'nats' | 'zookeeper'
 
 export const GO_LOAD_INSTALL: Readonly<Record<GoStore, string>> = {
   etcd: 'apt-get install golang-go golang-etcd-server-dev',
   nats: 'apt-get install golang-go golang-github-nats-io-go-nats-dev',
+  zookeeper: 'apt-get install golang-go golang-github-samuel-go-zookeeper-dev',
 }
 
 const SOURCE = fileURLToPath(new URL('./go', import.meta.url))

@@ -11,8 +11,9 @@ import { ceiling } from '../systems/ceiling.ts'
 import { ETCD_INSTALL } from '../systems/etcd.ts'
 import { NATS_INSTALL } from '../systems/nats.ts'
 import type { RunningSystem, System } from '../systems/system.ts'
+import { ZOOKEEPER_INSTALL } from '../systems/zookeeper.ts'
 import { DEFAULTS, fillKeys } from './drivers.ts'
-import type { BenchContext } from './part.ts'
+import type { BenchContext, FurtherStore } from './part.ts'
 
 export type Kind = 'put' | 'get'
 
@@ -26,7 +27,7 @@ export interface Drive {
 }
 
 /** Which way to which store. */
-export type Way = 'http' | 'client' | 'client-txn' | 'grpc' | 'txn' | 'json' | 'nats' | 'ceiling'
+export type Way = 'http' | 'client' | 'client-txn' | 'grpc' | 'txn' | 'json' | 'nats' | 'zookeeper' | 'ceiling'
 
 export interface Contender {
   readonly way: Way
@@ -55,8 +56,8 @@ const COLUMN_CLIENTS = [256]
 /** Transactions are large; more of them under way only wait. The better of the two counts. */
 const TXN_CLIENTS = [16, 64]
 const TXN_PUTS = 128
-/** It has no transactions: its keys go in one by one. */
-const NATS_FILLERS = 64
+/** Of the further stores; NATS has no transactions, so that its keys go in one by one. */
+const FILLERS = 64
 
 const txnClients = ({ isShort }: BenchContext): readonly number[] => (isShort ? TXN_CLIENTS.slice(0, 1) : TXN_CLIENTS)
 
@@ -80,7 +81,10 @@ export async function startField(context: BenchContext): Promise<Field> {
       context.progress(`filling ${BENCH_KEYS} keys of ${way === 'json' ? 'etcd' : 'Quorate'}`)
       await fillKeys(context, system, way === 'json' ? 'etcd' : 'quorate', DEFAULTS)
     }
-    if (context.nats !== undefined) contenders.push(await nats(context.nats, start))
+    for (const way of ['nats', 'zookeeper'] as const) {
+      const store = context[way]
+      if (store !== undefined) contenders.push(await further(way, store, await start(store.system, 3)))
+    }
     if (context.hasWrk) contenders.push(...overHttp('ceiling', await start(ceiling, 1), requests, context))
     const wanted = contenders.filter(({ clients }) => clients.length > 0)
     return { contenders: wanted, systems, notes: absences(context), stop }
@@ -145,17 +149,17 @@ function theirs(context: BenchContext, system: RunningSystem, folder: string): C
   ]
 }
 
-/** Filled here, because its bucket begins with its first key. */
-async function nats(
-  { system: store, load }: NonNullable<BenchContext['nats']>,
-  start: (system: System, nodes: 1 | 3) => Promise<RunningSystem>,
+/** Filled here, because what a generator needs in its store begins with the first key: a bucket, or the nodes above the keys. */
+async function further(
+  way: 'nats' | 'zookeeper',
+  { system: store, load }: FurtherStore,
+  system: RunningSystem,
 ): Promise<Contender> {
-  const system = await start(store, 3)
   const common = { endpoints: system.urls, keys: BENCH_KEYS, valueBytes: BENCH_VALUE_BYTES }
-  assertFilled(await runGoLoad(load, { ...common, op: 'fill', clients: NATS_FILLERS }))
+  assertFilled(await runGoLoad(load, { ...common, op: 'fill', clients: FILLERS }))
   return {
-    way: 'nats',
-    name: 'NATS JetStream KV, Go client',
+    way,
+    name: `${store.name}, Go client`,
     system,
     kinds: BOTH,
     clients: COLUMN_CLIENTS,
@@ -206,6 +210,9 @@ function absences(context: BenchContext): string[] {
   }
   if (context.nats === undefined && !context.isShort) {
     notes.push(`NATS is left out (Debian: ${NATS_INSTALL}; ${GO_LOAD_INSTALL.nats}).`)
+  }
+  if (context.zookeeper === undefined && !context.isShort) {
+    notes.push(`ZooKeeper is left out (Debian: ${ZOOKEEPER_INSTALL}; ${GO_LOAD_INSTALL.zookeeper}).`)
   }
   return notes
 }

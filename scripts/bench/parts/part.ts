@@ -9,8 +9,9 @@ export interface BenchContext {
   readonly etcd: System | undefined
   /** The load generator with etcd's own Go client; undefined where it cannot be built. */
   readonly etcdLoad: string | undefined
-  /** NATS with its generator, a further column of throughput; undefined where either is not there. */
-  readonly nats: { readonly system: System; readonly load: string } | undefined
+  /** Further columns of throughput; undefined where either the store or its generator is not there. */
+  readonly nats: FurtherStore | undefined
+  readonly zookeeper: FurtherStore | undefined
   readonly hasWrk: boolean
   /** Interleaved repetitions of each measurement. */
   readonly rounds: number
@@ -26,6 +27,12 @@ export interface BenchContext {
   readonly isShort: boolean
   /** One line for whoever watches. */
   readonly progress: (line: string) => void
+}
+
+/** A store that is measured for throughput alone, with the generator that its Go client was built into. */
+export interface FurtherStore {
+  readonly system: System
+  readonly load: string
 }
 
 export interface Table {

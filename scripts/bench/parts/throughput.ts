@@ -34,8 +34,10 @@ export const throughput: Part = {
   name: 'throughput',
   runs: 'always',
   summary: 'PUT and GET at saturation with 1 to 1,000 clients, over HTTP, with the client, beside etcd and the ceiling',
-  estimateSeconds: ({ isShort, rounds, seconds, etcdLoad }) =>
-    (isShort ? 25 : 115) + rounds * (seconds + 0.7) * (isShort ? 14 : 30) * (etcdLoad === undefined ? 0.6 : 1),
+  estimateSeconds: ({ isShort, rounds, seconds, etcdLoad, zookeeper }) =>
+    (isShort ? 25 : 115) +
+    rounds * (seconds + 0.7) * (isShort ? 14 : 30) * (etcdLoad === undefined ? 0.6 : 1) +
+    (zookeeper === undefined ? 0 : WARM_UP_SECONDS + 5 + rounds * (seconds + 0.7) * 2),
   run,
 }
 

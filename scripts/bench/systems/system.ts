@@ -53,8 +53,8 @@ export interface RunningSystem {
   stop(): Promise<void>
 }
 
-/** Generous: machines are shared. A wait that takes this long has failed. */
-const WAIT_MS = 120_000
+/** Generous: machines are shared, and a store may read ten million keys before it serves. A wait that takes this long has failed. */
+const WAIT_MS = 300_000
 const POLL_MS = 10
 
 /** Polls until the claim gives something; the error tells what was awaited. */

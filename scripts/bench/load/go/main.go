@@ -1,7 +1,7 @@
 // A load generator with a store's own Go client: puts, gets and transactions of puts, by a number of clients in a closed loop, or
 // open-loop at a fixed rate with intended start times. Prints one line of JSON (load-result.ts). Which store is chosen by a build tag.
 //
-// Built with Debian's packages: GO111MODULE=off GOPATH=<folder>:/usr/share/gocode go build -tags etcd (or nats).
+// Built with Debian's packages: GO111MODULE=off GOPATH=<folder>:/usr/share/gocode go build -tags etcd (or nats, or zookeeper).
 package main
 
 import (
