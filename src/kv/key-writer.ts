@@ -147,7 +147,7 @@ export class KeyWriter {
       createRevision,
       version,
       lease,
-      predecessor: last && { ...last.at, isTombstone: last.isTombstone },
+      predecessor: last && { revision: last.at.revision, sub: last.at.sub, isTombstone: last.isTombstone },
       skip: skips[0],
     }
     const share = recordShare(record)
@@ -225,9 +225,12 @@ export class KeyWriter {
   metaAfter(before: KvMeta, lastToken: number, rows: Hash64): KvMeta {
     const { live, history } = this.#digest
     return {
-      ...before,
+      term: before.term,
+      index: before.index,
+      clusterTimeMs: before.clusterTimeMs,
       revision: this.#revision,
       compactRevision: this.#compactRevision,
+      clusterVersion: before.clusterVersion,
       digest: { live: addHash(live, rows), history },
       liveKeys: this.#liveKeys,
       lastToken,

@@ -62,9 +62,20 @@ export class KvStateMachine {
   }
 
   #metaAt(id: AppliedId, stampMs: number): KvMeta {
-    const { term, index, clusterTimeMs } = this.#meta
-    assert(id.index === index + 1, `entry ${id.index} cannot follow entry ${index}`)
-    assert(id.term >= term, `entry ${id.index} of term ${id.term} cannot follow one of term ${term}`)
-    return { ...this.#meta, term: id.term, index: id.index, clusterTimeMs: Math.max(clusterTimeMs, stampMs) }
+    const before = this.#meta
+    if (id.index !== before.index + 1) assert(false, `entry ${id.index} cannot follow entry ${before.index}`)
+    if (id.term < before.term)
+      assert(false, `entry ${id.index} of term ${id.term} cannot follow one of term ${before.term}`)
+    return {
+      term: id.term,
+      index: id.index,
+      clusterTimeMs: Math.max(before.clusterTimeMs, stampMs),
+      revision: before.revision,
+      compactRevision: before.compactRevision,
+      clusterVersion: before.clusterVersion,
+      digest: before.digest,
+      liveKeys: before.liveKeys,
+      lastToken: before.lastToken,
+    }
   }
 }

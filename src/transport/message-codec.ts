@@ -88,9 +88,11 @@ const DECODERS = new Map<number, readonly [WireMessage['type'], Decoder]>([
     FRAME.heartbeat,
     [
       'heartbeat',
-      (header, envelope) => ({
+      (header, { from, to, term }) => ({
         type: 'heartbeat',
-        ...envelope,
+        from,
+        to,
+        term,
         commitIndex: header.integer('commitIndex'),
         readRound: header.integer('readRound'),
         lastIndex: header.integer('lastIndex'),
@@ -101,9 +103,11 @@ const DECODERS = new Map<number, readonly [WireMessage['type'], Decoder]>([
     FRAME.heartbeatResponse,
     [
       'heartbeat-response',
-      (header, envelope) => ({
+      (header, { from, to, term }) => ({
         type: 'heartbeat-response',
-        ...envelope,
+        from,
+        to,
+        term,
         readRound: header.integer('readRound'),
         isSpaceLow: header.boolean('isSpaceLow'),
       }),
@@ -189,13 +193,13 @@ export function decodeMessage(frame: Frame): WireMessage {
   return message
 }
 
-function decodeAppend(header: HeaderReader, envelope: Envelope, body: Uint8Array): AppendEntries {
+function decodeAppend(header: HeaderReader, { from, to, term }: Envelope, body: Uint8Array): AppendEntries {
   const prev = header.entryId('prev')
   const commitIndex = header.integer('commitIndex')
   const readRound = header.integer('readRound')
   const lastIndex = header.integer('lastIndex')
   const entries = decodeEntries(prev, header.integers('entries'), body)
-  return { type: 'append-entries', ...envelope, prev, entries, commitIndex, readRound, lastIndex }
+  return { type: 'append-entries', from, to, term, prev, entries, commitIndex, readRound, lastIndex }
 }
 
 function decodeEntries(prev: EntryId, table: readonly number[], body: Uint8Array): Entry[] {
@@ -222,11 +226,11 @@ function decodeEntries(prev: EntryId, table: readonly number[], body: Uint8Array
   return entries
 }
 
-function decodeAppendResponse(header: HeaderReader, envelope: Envelope): AppendEntriesResponse {
+function decodeAppendResponse(header: HeaderReader, { from, to, term }: Envelope): AppendEntriesResponse {
   const readRound = header.integer('readRound')
   const isSpaceLow = header.boolean('isSpaceLow')
   const result: AppendEntriesResponse['result'] = header.boolean('isAccepted')
     ? { kind: 'accepted', matchIndex: header.integer('matchIndex') }
     : { kind: 'rejected', index: header.integer('index'), hint: header.entryId('hint') }
-  return { type: 'append-entries-response', ...envelope, readRound, isSpaceLow, result }
+  return { type: 'append-entries-response', from, to, term, readRound, isSpaceLow, result }
 }
