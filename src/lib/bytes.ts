@@ -109,6 +109,9 @@ function safe(value: number): number {
   return value
 }
 
+/** Up to this length a loop over a string takes less time than the call of a native function. */
+const LOOPED_MAX = 32
+
 /** Writes a format front to back into a buffer that grows. */
 export class ByteWriter {
   #bytes: Buffer
@@ -170,8 +173,10 @@ export class ByteWriter {
   }
 
   latin1(value: string): this {
-    const at = this.#grow(value.length)
-    this.#bytes.write(value, at, 'latin1')
+    const { length } = value
+    const at = this.#grow(length)
+    if (length > LOOPED_MAX) this.#bytes.write(value, at, 'latin1')
+    else for (let nth = 0; nth < length; nth++) this.#bytes[at + nth] = value.charCodeAt(nth)
     return this
   }
 

@@ -24,7 +24,8 @@ export class TransientSet<T extends Placed> {
   }
 
   has(item: T): boolean {
-    return this.#items[item.place] === item
+    // An array asked for what is at -1 looks for a property of that name, slowly.
+    return item.place >= 0 && this.#items[item.place] === item
   }
 
   delete(item: T): void {

@@ -34,10 +34,8 @@ export class Staging implements EntryChanges {
   rows: RowChange[] = []
   readonly changes = new EncodedChanges(0)
   #lastAt: RevisionId | undefined
-  /** What its own later commands see. */
+  /** What its commands see: what was fetched, or what the entry has left since, which is always whole. */
   #slots = new Map<KeyString, Slot>()
-  /** What was fetched. */
-  #pinned = new Map<KeyString, Slot>()
   #ranges = new Map<RangeRead, readonly KeyString[]>()
 
   constructor(options: StagingOptions) {
@@ -85,7 +83,6 @@ export class Staging implements EntryChanges {
     this.rows = []
     this.changes.clear()
     this.#lastAt = undefined
-    this.#pinned = new Map()
     this.#ranges = new Map()
   }
 
@@ -127,11 +124,11 @@ export class Staging implements EntryChanges {
 
   /** The entry waits for this, so nothing is staged or committed meanwhile. */
   async #fetchRange(read: RangeRead): Promise<void> {
-    const state = this.#options.pin(overlayWith(EMPTY_OVERLAY, this.#slots))
+    const state = this.#options.pin(overlayWith(EMPTY_OVERLAY, this.#changed()))
     try {
       const found = await this.#walk(state, read)
       if (read.wantsRecords) await this.#attachRecords(state, found)
-      for (const [key, slot] of found) this.#pinned.set(key, slot)
+      for (const [key, slot] of found) this.#slots.set(key, slot)
       this.#ranges.set(read, [...found.keys()])
     } finally {
       await state.close()
@@ -160,37 +157,42 @@ export class Staging implements EntryChanges {
     for (const [nth, [key, { pointer }]] of lacking.entries()) found.set(key, { pointer, record: records[nth] })
   }
 
+  /** What the entry has changed so far. */
+  #changed(): Map<KeyString, Slot> {
+    const changed = new Map<KeyString, Slot>()
+    for (let change = 0; change < this.changes.count; change++) {
+      const key = this.changes.key(change)
+      changed.set(key, this.#fetched(key))
+    }
+    return changed
+  }
+
   /** What is in memory now may be gone when apply asks: a batch that is written leaves the table, and pushes others out of the cache. */
   #hold(key: KeyString, slot: Slot | undefined): boolean {
     if (slot === undefined) return false
-    if (!this.#slots.has(key)) this.#pinned.set(key, slot)
+    this.#slots.set(key, slot)
     return true
   }
 
-  /** A record that an earlier step fetched stays when a later one asks for the pointer alone: nothing is committed in between. */
+  /** What is whole stays, even when a later step asks for the pointer alone: nothing is committed in between. */
   #pin(mark: number, key: KeyString, slot: Slot): void {
-    const latest = this.#options.table.findSince(mark, key) ?? slot
-    const pinned = this.#pinned.get(key)
-    if (isWhole(latest) || pinned === undefined || !isWhole(pinned)) this.#pinned.set(key, latest)
-  }
-
-  #inMemory(key: KeyString, wantsRecord = false): Slot | undefined {
-    return this.#staged(key) ?? this.#options.keys.known(key, wantsRecord)
-  }
-
-  #wholeInMemory(key: KeyString): Slot | undefined {
-    const staged = this.#staged(key)
-    const slot = staged !== undefined && isWhole(staged) ? staged : this.#options.keys.known(key, true)
-    return slot !== undefined && isWhole(slot) ? slot : undefined
+    const held = this.#slots.get(key)
+    if (held === undefined || !isWhole(held)) this.#slots.set(key, this.#options.table.findSince(mark, key) ?? slot)
   }
 
   /** What this entry left, or what was fetched for it: nothing newer can have been committed since. */
-  #staged(key: KeyString): Slot | undefined {
-    return this.#slots.get(key) ?? this.#pinned.get(key)
+  #inMemory(key: KeyString): Slot | undefined {
+    return this.#slots.get(key) ?? this.#options.keys.known(key, false)
+  }
+
+  #wholeInMemory(key: KeyString): Slot | undefined {
+    const held = this.#slots.get(key)
+    const slot = held !== undefined && isWhole(held) ? held : this.#options.keys.known(key, true)
+    return slot !== undefined && isWhole(slot) ? slot : undefined
   }
 
   #fetched(key: KeyString): Slot {
-    const slot = this.#staged(key)
+    const slot = this.#slots.get(key)
     assert(slot !== undefined, 'apply asked for a key that was not fetched')
     return slot
   }

@@ -111,8 +111,8 @@ export const DATA_MODEL_BUGS: readonly Bug[] = [
     patches: [
       src(
         'storage/state-db/staging.ts',
-        'if (isWhole(latest) || pinned === undefined || !isWhole(pinned)) this.#pinned.set(key, latest)',
-        'this.#pinned.set(key, pinned === undefined ? latest : latest)',
+        'if (held === undefined || !isWhole(held)) this.#slots.set',
+        'if (held === undefined || held !== undefined) this.#slots.set',
       ),
     ],
     suites: ['test/storage/state-db/state-db.test.ts'],

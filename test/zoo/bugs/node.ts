@@ -21,7 +21,11 @@ export const NODE_BUGS: readonly Bug[] = [
     what: 'apply looks at the clock of its machine',
     isStarred: true,
     patches: [
-      src('kv/state-machine.ts', 'Math.max(clusterTimeMs, stampMs)', 'Math.max(clusterTimeMs, stampMs, Date.now())'),
+      src(
+        'kv/state-machine.ts',
+        'Math.max(before.clusterTimeMs, stampMs)',
+        'Math.max(before.clusterTimeMs, stampMs, Date.now())',
+      ),
     ],
     suites: ['test/kv/state-machine.test.ts'],
   },
