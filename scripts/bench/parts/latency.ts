@@ -22,7 +22,7 @@ export const latency: Part = {
     const { rounds, seconds, minutes } = context
     const single = seconds + 0.8
     const each = 2 * (rounds + 1 + 3 * rounds) * single
-    return 10 + driversOf(context).length * each + minutes * 60 + 15
+    return 10 + driversOf(context).length * each + minutes * 60 + 45
   },
   run,
 }

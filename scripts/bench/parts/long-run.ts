@@ -2,9 +2,11 @@
 // a snapshot, and history is compacted: whatever stalls the leader shows in the second in which it does.
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
-import { temporaryFolder } from '../cleanup.ts'
+import { removeFolder, temporaryFolder } from '../cleanup.ts'
 import { checkBeside } from '../history.ts'
 import type { LoadResult } from '../load/load-result.ts'
+import { runProbe } from '../load/probe.ts'
+import type { Probed, ProbedSecond } from '../load/probe.ts'
 import type { RunningNode, RunningSystem } from '../systems/system.ts'
 import { DEFAULTS, assertClean, driversOf, fillKeys, milliseconds } from './drivers.ts'
 import type { Driver, DriveRequest } from './drivers.ts'
@@ -12,6 +14,10 @@ import type { BenchContext, NamedChart, Table } from './part.ts'
 
 /** A stall is a request that took longer. */
 const STALL_MICROS = 50_000
+/** The machine held up the probe for half as long: one of the many steps of a put may well have met the same. */
+const HELD_UP_MS = 25
+/** What the machine does without any load. */
+const QUIET_SECONDS = 30
 
 interface Incident {
   /** Share of the run at which it begins. */
@@ -48,6 +54,9 @@ export interface LongRun {
 export async function longRun(context: BenchContext): Promise<LongRun> {
   const driver = driversOf(context)[0]!
   const seconds = Math.max(10, Math.round(context.minutes * 60))
+  const probed = temporaryFolder('probe')
+  context.progress(`latency: what the machine does to a process without load, ${QUIET_SECONDS} s`)
+  const quiet = await runProbe(probed, QUIET_SECONDS)
   const system = await driver.system.start(temporaryFolder('long-run'), { nodes: 3 })
   try {
     await fillKeys(context, system, driver.dialect, DEFAULTS)
@@ -57,14 +66,22 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
     )
     const rate = Math.floor(most.perSecond / 2)
     context.progress(`latency: ${rate} puts a second for ${seconds} s`)
-    const { result, marks } = await drive(context, driver, system, { ...DEFAULTS, kind: 'put', rate, seconds })
+    const probing = runProbe(probed, seconds)
+    const { result, marks, beganAtMs } = await drive(context, driver, system, {
+      ...DEFAULTS,
+      kind: 'put',
+      rate,
+      seconds,
+    })
+    const probe = await probing
     // Apart from what is measured, because it adds requests of its own.
     const again = driver.drive(system, { ...DEFAULTS, kind: 'put', rate, seconds: context.seconds })
     const checked = await checkBeside(system.urls, 'the long run', again)
     context.progress(`latency: a history of ${checked.operations} operations at that rate is linearizable`)
-    return reportOf(result, marks, rate, seconds)
+    return reportOf({ result, marks, beganAtMs, rate, seconds, quiet, probe })
   } finally {
     await system.stop()
+    removeFolder(probed)
   }
 }
 
@@ -73,7 +90,7 @@ async function drive(
   driver: Driver,
   system: RunningSystem,
   asked: DriveRequest,
-): Promise<{ readonly result: LoadResult; readonly marks: readonly Mark[] }> {
+): Promise<{ readonly result: LoadResult; readonly marks: readonly Mark[]; readonly beganAtMs: number }> {
   const marks: Mark[] = []
   const over = new AbortController()
   let beganMs = performance.now()
@@ -115,7 +132,7 @@ async function drive(
   const loaded = driver.drive(system, asked, () => start?.())
   try {
     const result = await Promise.race([loaded, disturbed.then(() => loaded)])
-    return { result, marks }
+    return { result, marks, beganAtMs: performance.timeOrigin + beganMs }
   } finally {
     over.abort()
     start?.()
@@ -148,14 +165,30 @@ async function compact({ urls }: RunningSystem): Promise<void> {
   if (answer.statusCode >= 300) throw new Error(`compaction was answered ${answer.statusCode}: ${text}`)
 }
 
-function reportOf(result: LoadResult, marks: readonly Mark[], rate: number, seconds: number): LongRun {
+interface Outcome {
+  readonly result: LoadResult
+  readonly marks: readonly Mark[]
+  /** Milliseconds of the wall clock. */
+  readonly beganAtMs: number
+  readonly rate: number
+  readonly seconds: number
+  /** Before the run, with nothing else going on. */
+  readonly quiet: Probed
+  /** Beside the run. */
+  readonly probe: Probed
+}
+
+function reportOf(outcome: Outcome): LongRun {
+  const { result, marks, rate, seconds, quiet, probe } = outcome
   const { latency, series } = result
   const stalls = series.filter(({ max }) => max > STALL_MICROS)
+  const heldUp = stalls.filter(({ second }) => isHeldUp(outcome, second))
   const row = [
     String(rate),
     String(seconds),
     ...[latency.p50, latency.p99, latency.p999, latency.max].map(milliseconds),
     `${stalls.length} of ${series.length}`,
+    `${heldUp.length} of ${stalls.length}`,
     milliseconds(result.generatorLag.max),
     String(result.errors),
   ]
@@ -173,10 +206,22 @@ function reportOf(result: LoadResult, marks: readonly Mark[], rate: number, seco
           'p99.9',
           'max',
           'seconds with a stall over 50 ms',
+          `of them the probe was held up for over ${HELD_UP_MS} ms, too`,
           "generator's lag max",
           'errors',
         ],
         rows: [row],
+      },
+      {
+        title: 'The probe: it sleeps for 10 ms and writes 4 KiB, synced, over and over (ms)',
+        head: [
+          '',
+          'seconds',
+          'overslept at most',
+          'slowest write',
+          `seconds with more than ${HELD_UP_MS} ms of either`,
+        ],
+        rows: [probeRow('before the run, without load', quiet), probeRow('beside the run', probe)],
       },
     ],
     charts: [
@@ -187,17 +232,41 @@ function reportOf(result: LoadResult, marks: readonly Mark[], rate: number, seco
           xLabel: 'seconds',
           yLabel: 'ms',
           isLogY: true,
-          series: (['p50', 'p99', 'max'] as const).map((name) => ({ name, points: points(name) })),
+          series: [
+            ...(['p50', 'p99', 'max'] as const).map((name) => ({ name, points: points(name) })),
+            {
+              name: 'the probe, worst',
+              points: probe.seconds.map((each): [number, number] => [each.second, worst(each)]),
+            },
+          ],
           marks,
         },
       },
     ],
-    notes:
-      stalls.length === 0
-        ? []
-        : [
-            `The generator's own pauses are contained in the long run's latencies: compare with its lag before calling a second a stall of the store.`,
-          ],
-    raw: { result, marks },
+    notes: [
+      "The generator's own pauses are contained in the long run's latencies: compare with its lag before calling a second a stall of the store.",
+      'The probe is another process on the same machine and disk. What holds it up during the run may be the machine or the work of the three nodes; before the run it is the machine.',
+    ],
+    raw: { result, marks, quiet, probe },
   }
+}
+
+const probeRow = (name: string, { seconds }: Probed): string[] => [
+  name,
+  String(seconds.length),
+  milliseconds(1_000 * Math.max(...seconds.map(({ late }) => late))),
+  milliseconds(1_000 * Math.max(...seconds.map(({ write }) => write))),
+  String(seconds.filter(isSlow).length),
+]
+
+const worst = ({ late, write }: ProbedSecond): number => Math.max(0.01, late, write)
+const isSlow = (second: ProbedSecond): boolean => worst(second) > HELD_UP_MS
+
+/** Whether the probe was, too, in that second of the load or right after it, when what was due in it was still under way. */
+function isHeldUp({ beganAtMs, probe }: Outcome, second: number): boolean {
+  const fromMs = beganAtMs + second * 1_000
+  return probe.seconds.some((probed) => {
+    const atMs = probe.startedAtMs + probed.second * 1_000
+    return isSlow(probed) && atMs + 1_000 > fromMs && atMs < fromMs + 1_500
+  })
 }
