@@ -41,23 +41,32 @@ export async function until<T>(
   }
 }
 
+/**
+ * Below those that the kernel gives out by itself: a node that is not up yet, or is down for a while, finds its port free when it comes.
+ * Each worker has some of its own, because another one's cluster starts at the same time.
+ */
+const PORTS_FROM = 12_000
+const PORTS_A_WORKER = 1_000
+const WORKERS = 20
+const firstPort = PORTS_FROM + (Number(process.env['VITEST_POOL_ID'] ?? 0) % WORKERS) * PORTS_A_WORKER
+/** Somewhere: the nodes of another run, or of this worker's last file, may still be ending. */
+let portsTaken = Math.floor(Math.random() * PORTS_A_WORKER)
+
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer().listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => {
-    const address = server.address()
-    return typeof address === 'object' && address !== null ? address.port : 0
-  })
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = firstPort + (portsTaken++ % PORTS_A_WORKER)
+    if (await isFree(port)) ports.push(port)
+  }
   return ports
 }
+
+const isFree = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 
 /** One member: its process, when it runs, and its address. */
 export class RealNode {
