@@ -26,9 +26,9 @@ export interface Probed {
   readonly seconds: readonly ProbedSecond[]
 }
 
-/** In a process of its own. */
-export const runProbe = (folder: string, seconds: number): Promise<Probed> =>
-  runJson<Probed>(execPath, ['--import', 'tsx', fileURLToPath(import.meta.url), folder, String(seconds)])
+/** In a process of its own, which `signal` ends early. */
+export const runProbe = (folder: string, seconds: number, signal?: AbortSignal): Promise<Probed> =>
+  runJson<Probed>(execPath, ['--import', 'tsx', fileURLToPath(import.meta.url), folder, String(seconds)], signal)
 
 async function probe(folder: string, seconds: number): Promise<Probed> {
   const file = openSync(join(folder, 'probe'), constants.O_RDWR | constants.O_CREAT | constants.O_DSYNC)

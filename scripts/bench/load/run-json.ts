@@ -4,13 +4,19 @@ import { killAtExit } from '../cleanup.ts'
 
 const COMPLAINT_KEPT = 2_000
 
-export async function runJson<T>(command: string, args: readonly string[]): Promise<T> {
-  return JSON.parse(await runText(command, args)) as T
+/** `signal` ends the program. */
+export async function runJson<T>(command: string, args: readonly string[], signal?: AbortSignal): Promise<T> {
+  return JSON.parse(await runText(command, args, undefined, signal)) as T
 }
 
 /** Calls `onOutput` when the first output arrives. */
-export async function runText(command: string, args: readonly string[], onOutput?: () => void): Promise<string> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+export async function runText(
+  command: string,
+  args: readonly string[],
+  onOutput?: () => void,
+  signal?: AbortSignal,
+): Promise<string> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], signal })
   const forget = killAtExit(child)
   let output = ''
   let complaint = ''

@@ -57,6 +57,7 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
   const probed = temporaryFolder('probe')
   context.progress(`latency: what the machine does to a process without load, ${QUIET_SECONDS} s`)
   const quiet = await runProbe(probed, QUIET_SECONDS)
+  const over = new AbortController()
   const system = await driver.system.start(temporaryFolder('long-run'), { nodes: 3 })
   try {
     await fillKeys(context, system, driver.dialect, DEFAULTS)
@@ -66,20 +67,17 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
     )
     const rate = Math.floor(most.perSecond / 2)
     context.progress(`latency: ${rate} puts a second for ${seconds} s`)
-    const probing = runProbe(probed, seconds)
-    const { result, marks, beganAtMs } = await drive(context, driver, system, {
-      ...DEFAULTS,
-      kind: 'put',
-      rate,
-      seconds,
-    })
-    const probe = await probing
+    const [{ result, marks, beganAtMs }, probe] = await Promise.all([
+      drive(context, driver, system, { ...DEFAULTS, kind: 'put', rate, seconds }),
+      runProbe(probed, seconds, over.signal),
+    ])
     // Apart from what is measured, because it adds requests of its own.
     const again = driver.drive(system, { ...DEFAULTS, kind: 'put', rate, seconds: context.seconds })
     const checked = await checkBeside(system.urls, 'the long run', again)
     context.progress(`latency: a history of ${checked.operations} operations at that rate is linearizable`)
     return reportOf({ result, marks, beganAtMs, rate, seconds, quiet, probe })
   } finally {
+    over.abort()
     await system.stop()
     removeFolder(probed)
   }

@@ -3,7 +3,7 @@ import { execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import { freePorts, ServerProcess } from './server-process.ts'
-import { runningSystem, until } from './system.ts'
+import { startedSystem, until } from './system.ts'
 import type { RunningNode, System } from './system.ts'
 
 const SERVER = fileURLToPath(new URL('../ceiling-server.ts', import.meta.url))
@@ -27,14 +27,7 @@ export const ceiling: System = {
           return (await isAnswering(url)) ? true : undefined
         }).then(() => undefined),
     }
-    const stop = (): Promise<void> => server.stop()
-    try {
-      await node.ready()
-      return await runningSystem([node], () => Promise.resolve(true), stop)
-    } catch (error) {
-      await stop()
-      throw error
-    }
+    return startedSystem(dir, [node], () => Promise.resolve(true))
   },
 }
 

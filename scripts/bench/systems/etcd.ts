@@ -3,9 +3,8 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { request } from 'undici'
-import { removeFolder } from '../cleanup.ts'
 import { freePorts, ServerProcess } from './server-process.ts'
-import { peerDoors, runningSystem, until } from './system.ts'
+import { peerDoors, startedSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
 export const ETCD_INSTALL = 'apt-get install etcd-server etcd-client'
@@ -54,17 +53,7 @@ async function start(dir: string, options: StartOptions): Promise<RunningSystem>
     ])
     return node(name, url, dataDir, server.start())
   })
-  const stop = async (): Promise<void> => {
-    await Promise.all(nodes.map(({ process }) => process.stop()))
-    removeFolder(dir)
-  }
-  try {
-    await Promise.all(nodes.map((node) => node.ready()))
-    return await runningSystem(nodes, isLeader, stop)
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  return startedSystem(dir, nodes, isLeader)
 }
 
 const node = (name: string, url: string, dataDir: string, process: ServerProcess): RunningNode => ({

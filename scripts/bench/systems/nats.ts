@@ -3,9 +3,8 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { request } from 'undici'
-import { removeFolder } from '../cleanup.ts'
 import { freePorts, ServerProcess } from './server-process.ts'
-import { runningSystem, until } from './system.ts'
+import { startedSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
 export const NATS_INSTALL = 'apt-get install nats-server'
@@ -40,17 +39,7 @@ async function start(dir: string, { nodes: count }: StartOptions): Promise<Runni
     const process = new ServerProcess('nats-server', [...identity, ...cluster, ...rest]).start()
     return node({ name, url: `nats://127.0.0.1:${client}`, dataDir, process }, `http://127.0.0.1:${monitor}`)
   })
-  const stop = async (): Promise<void> => {
-    await Promise.all(nodes.map(({ process }) => process.stop()))
-    removeFolder(dir)
-  }
-  try {
-    await Promise.all(nodes.map((node) => node.ready()))
-    return await runningSystem(nodes, (each) => each.isLeading(), stop)
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  return startedSystem(dir, nodes, (each) => each.isLeading())
 }
 
 interface NatsNode extends RunningNode {

@@ -5,9 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import type { NodeStatus } from '../../../src/api/status.ts'
 import { VERSION } from '../../../src/version.ts'
-import { removeFolder } from '../cleanup.ts'
 import { freePorts, ServerProcess } from './server-process.ts'
-import { peerDoors, runningSystem, until } from './system.ts'
+import { peerDoors, startedSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
 /** As `quorate dev` and the image set it. */
@@ -40,17 +39,7 @@ async function start(dir: string, options: StartOptions): Promise<RunningSystem>
     const server = new ServerProcess(execPath, args, ENVIRONMENT)
     return node(name, `http://${listen}`, dataDir, server.start())
   })
-  const stop = async (): Promise<void> => {
-    await Promise.all(nodes.map(({ process }) => process.stop()))
-    removeFolder(dir)
-  }
-  try {
-    await Promise.all(nodes.map((node) => node.ready()))
-    return await runningSystem(nodes, async (node) => (await statusOf(node.url))?.role === 'leader', stop)
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  return startedSystem(dir, nodes, async (node) => (await statusOf(node.url))?.role === 'leader')
 }
 
 const node = (name: string, url: string, dataDir: string, process: ServerProcess): RunningNode => ({

@@ -1,4 +1,5 @@
 // What the bench needs of a store, whichever it is: start it with fresh data, know its processes, kill and restart its nodes.
+import { removeFolder } from '../cleanup.ts'
 import type { ServerProcess } from './server-process.ts'
 
 export interface StartOptions {
@@ -78,8 +79,27 @@ export async function peerDoors(ports: readonly number[], options: StartOptions)
   return doors
 }
 
-/** The nodes with their leader first, and what both systems' clusters have in common. */
-export async function runningSystem<Node extends RunningNode>(
+/** Waits until each of the nodes, whose data is below `dir`, serves. If one does not, none is left behind. */
+export async function startedSystem<Node extends RunningNode>(
+  dir: string,
+  nodes: readonly Node[],
+  isLeader: (node: Node) => Promise<boolean>,
+): Promise<RunningSystem> {
+  const stop = async (): Promise<void> => {
+    await Promise.all(nodes.map(({ process }) => process.stop()))
+    removeFolder(dir)
+  }
+  try {
+    await Promise.all(nodes.map((node) => node.ready()))
+    return await runningSystem(nodes, isLeader, stop)
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** The nodes with their leader first, and what all systems' clusters have in common. */
+async function runningSystem<Node extends RunningNode>(
   nodes: readonly Node[],
   isLeader: (node: Node) => Promise<boolean>,
   stop: () => Promise<void>,

@@ -4,9 +4,8 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { removeFolder } from '../cleanup.ts'
 import { freePorts, ServerProcess } from './server-process.ts'
-import { runningSystem, until } from './system.ts'
+import { startedSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
 export const ZOOKEEPER_INSTALL = 'apt-get install zookeeper'
@@ -66,17 +65,7 @@ async function start(dir: string, { nodes: count }: StartOptions): Promise<Runni
     writeFileSync(join(dataDir, 'zoo.cfg'), `${[...settings(dataDir, port), ...members].join('\n')}\n`)
     return node(`z${at + 1}`, port, dataDir, new ServerProcess('java', javaArguments(dataDir)).start())
   })
-  const stop = async (): Promise<void> => {
-    await Promise.all(nodes.map(({ process }) => process.stop()))
-    removeFolder(dir)
-  }
-  try {
-    await Promise.all(nodes.map((node) => node.ready()))
-    return await runningSystem(nodes, isLeading, stop)
-  } catch (error) {
-    await stop()
-    throw error
-  }
+  return startedSystem(dir, nodes, isLeading)
 }
 
 /** The three times are those of its example, two of them without a default. All else has its default; the log is synced, above all. */
