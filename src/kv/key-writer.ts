@@ -139,6 +139,7 @@ export class KeyWriter {
     const createRevision = isTombstone ? 0 : (current?.createRevision ?? at.revision)
     const version = isTombstone ? 0 : (current?.version ?? 0) + 1
     const skips = nextSkips(last)
+    // Its parts are written out, here and below: a spread is slow (decisions/callbacks-on-the-hot-path.md).
     const record: KeyRecord = {
       at,
       key: content.key,

@@ -80,7 +80,10 @@ function encodeAppendResponse(message: AppendEntriesResponse): OutgoingFrame {
 type Decoder = (header: HeaderReader, envelope: Envelope, body: Uint8Array) => WireMessage
 type Envelope = Pick<Message, 'from' | 'to' | 'term'>
 
-/** By frame type. A type that is not here is no Raft message. */
+/**
+ * By frame type. A type that is not here is no Raft message. What passes with each entry is written out, because a spread is slow
+ * (decisions/callbacks-on-the-hot-path.md).
+ */
 const DECODERS = new Map<number, readonly [WireMessage['type'], Decoder]>([
   [FRAME.appendEntries, ['append-entries', decodeAppend]],
   [FRAME.appendEntriesResponse, ['append-entries-response', decodeAppendResponse]],

@@ -62,9 +62,12 @@ async function freePorts(count: number): Promise<number[]> {
 }
 
 const isFree = (port: number): Promise<boolean> =>
-  new Promise((resolve) => {
+  new Promise((resolve, reject) => {
     const server = createServer()
-    server.once('error', () => resolve(false))
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false)
+      else reject(error)
+    })
     server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
   })
 
