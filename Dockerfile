@@ -22,6 +22,7 @@ RUN ln -s /opt/quorate/dist/cli/quorate.cjs /usr/local/bin/quorate \
  && mkdir /data && chown node:node /data
 ENV NODE_ENV=production \
     MALLOC_ARENA_MAX=2 \
+    NODE_OPTIONS=--v8-pool-size=1 \
     QUORATE_DATA_DIR=/data \
     QUORATE_LISTEN=0.0.0.0:7700 \
     QUORATE_PEER_LISTEN=0.0.0.0:7701

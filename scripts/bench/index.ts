@@ -24,6 +24,7 @@ import { findZookeeper } from './systems/zookeeper.ts'
 const { values } = parseArgs({
   options: {
     short: { type: 'boolean', default: false },
+    matrix: { type: 'boolean', default: false },
     only: { type: 'string' },
     profile: { type: 'boolean', default: false },
     rounds: { type: 'string' },
@@ -37,13 +38,20 @@ const { values } = parseArgs({
 })
 
 const FULL = { rounds: 3, seconds: 2, minutes: 10, faults: 50, keys: 1_000_000 }
+/** Without what has no row in the table of aims. */
+const MATRIX = { ...FULL, faults: 10 }
 const SHORT = { rounds: 3, seconds: 1, minutes: 0.2, faults: 3, keys: 100_000 }
 
 /** Beyond its estimate so far, on a machine however slow, a part hangs: its processes are killed, and it fails by that. */
 const LATE_FACTOR = 5
 const LATE_SECONDS = 600
 
-const RUNS = { always: '', full: ' (not in the short form)', 'by name': ' (only by name)' } as const
+const RUNS = {
+  always: '',
+  matrix: ' (not in the short form)',
+  full: ' (neither in the short form nor in the matrix)',
+  'by name': ' (only by name)',
+} as const
 
 const HELP = `npm run bench -- [options]
 
@@ -52,6 +60,7 @@ directory, in turns. Prints what was reached, and writes results.md, results.jso
 three quarters of an hour, ten minutes of which are one long run.
 
   --short          a first impression in about two minutes: fewer parts and workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
+  --matrix         all that the table of aims asks, in about twenty minutes: no growth, no long run, ${MATRIX.faults} kills
   --only A,B       these parts alone
   --profile        the same as --only profile
   --rounds N       interleaved repetitions of each measurement (${FULL.rounds})
@@ -124,7 +133,8 @@ async function attempt(part: Part): Promise<PartResult> {
 }
 
 async function prepare(): Promise<BenchContext> {
-  const defaults = values.short ? SHORT : FULL
+  if (values.short && values.matrix) usage('--short and --matrix exclude each other')
+  const defaults = values.short ? SHORT : values.matrix ? MATRIX : FULL
   const number = (name: keyof typeof FULL): number => {
     const text = values[name]
     const value = text === undefined ? defaults[name] : Number(text)
@@ -172,7 +182,8 @@ async function withLoad(store: GoStore, system: System | undefined): Promise<Fur
 function chosenParts(): readonly Part[] {
   if (values.profile) return PARTS.filter(({ name }) => name === 'profile')
   if (values.only === undefined) {
-    return PARTS.filter(({ runs }) => runs === 'always' || (runs === 'full' && !values.short))
+    const runs = values.short ? ['always'] : values.matrix ? ['always', 'matrix'] : ['always', 'matrix', 'full']
+    return PARTS.filter((part) => runs.includes(part.runs))
   }
   return values.only.split(',').map((name) => {
     const part = PARTS.find((part) => part.name === name)

@@ -68,11 +68,14 @@ export function planNodes(options: DevOptions): readonly DevNode[] {
 }
 
 /**
- * The environment of the nodes: this process's, without what each node has for itself. In each of many arenas glibc keeps what threads
- * gave back, a tenth of a node's memory (decisions/memory.md); it reads this variable before any code of ours runs.
+ * The environment of the nodes: this process's, without what each node has for itself, and with what is read before any code of ours
+ * runs. In each of many arenas glibc keeps what threads gave back, a tenth of a node's memory (decisions/memory.md); several threads
+ * that help V8 to collect garbage keep the one that serves from its processor (decisions/background-pace.md).
  */
 export function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const copy: NodeJS.ProcessEnv = { MALLOC_ARENA_MAX: '2', ...env }
+  // Of an option that is given twice the last one counts.
+  const nodeOptions = ['--v8-pool-size=1', env['NODE_OPTIONS'] ?? ''].join(' ').trim()
+  const copy: NodeJS.ProcessEnv = { MALLOC_ARENA_MAX: '2', ...env, NODE_OPTIONS: nodeOptions }
   for (const variable of OWN_VARIABLES) delete copy[variable]
   return copy
 }

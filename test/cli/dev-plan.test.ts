@@ -39,6 +39,9 @@ describe('the plan', () => {
     const env = childEnvironment(hostile)
     expect(env).toMatchObject({ MALLOC_ARENA_MAX: '2' })
     expect(childEnvironment({ MALLOC_ARENA_MAX: '8' })).toMatchObject({ MALLOC_ARENA_MAX: '8' })
+    expect(childEnvironment({ NODE_OPTIONS: '--v8-pool-size=4' })).toMatchObject({
+      NODE_OPTIONS: '--v8-pool-size=1 --v8-pool-size=4',
+    })
     const configs = planNodes({ ...OPTIONS, nodes: 7, logLevel: 'debug' }).map(({ args }) => {
       const flags = Object.fromEntries(
         args.map((arg) => /^--([a-z-]+)=(.*)$/.exec(arg)!.slice(1)) as [string, string][],

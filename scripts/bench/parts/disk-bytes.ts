@@ -45,7 +45,7 @@ const LOOKS_MAX = 20
 
 export const diskBytes: Part = {
   name: 'disk-bytes',
-  runs: 'full',
+  runs: 'matrix',
   summary: 'bytes written to the block device for each byte put, with values of 128 bytes and 1 KiB',
   estimateSeconds: ({ isShort, etcd }) => (isShort ? 12 : 50) * (etcd === undefined ? 2 : 4),
   run,

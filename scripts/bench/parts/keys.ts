@@ -26,7 +26,7 @@ const RESTART_SECONDS_PER_MILLION = 15
 
 export const keys: Part = {
   name: 'keys',
-  runs: 'full',
+  runs: 'matrix',
   summary: 'throughput and latency, time until ready after kill -9, and resident memory, as keys grow',
   estimateSeconds(context) {
     const { keysMax, rounds, seconds } = context

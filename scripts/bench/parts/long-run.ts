@@ -7,6 +7,7 @@ import { checkBeside } from '../history.ts'
 import type { LoadResult } from '../load/load-result.ts'
 import { runProbe } from '../load/probe.ts'
 import type { Probed, ProbedSecond } from '../load/probe.ts'
+import { mainThreadWaitMs } from '../measure.ts'
 import type { RunningNode, RunningSystem } from '../systems/system.ts'
 import { DEFAULTS, assertClean, driversOf, fillKeys, milliseconds } from './drivers.ts'
 import type { Driver, DriveRequest } from './drivers.ts'
@@ -16,6 +17,10 @@ import type { BenchContext, NamedChart, Table } from './part.ts'
 const STALL_MICROS = 50_000
 /** The machine held up the probe for half as long: one of the many steps of a put may well have met the same. */
 const HELD_UP_MS = 25
+/** Over so long the leader's wait for a processor is summed up, */
+const WAIT_PERIOD_MS = 100
+/** and with more than this share of it the leader's requests met a processor that was busy with something else. */
+const WAIT_SHARE = 0.5
 /** What the machine does without any load. */
 const QUIET_SECONDS = 30
 
@@ -67,6 +72,7 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
     )
     const rate = Math.floor(most.perSecond / 2)
     context.progress(`latency: ${rate} puts a second for ${seconds} s`)
+    const waits = watchWaits(system.processes[0]!.pid, over.signal)
     const [{ result, marks, beganAtMs }, probe] = await Promise.all([
       drive(context, driver, system, { ...DEFAULTS, kind: 'put', rate, seconds }),
       runProbe(probed, seconds, over.signal),
@@ -75,7 +81,7 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
     const again = driver.drive(system, { ...DEFAULTS, kind: 'put', rate, seconds: context.seconds })
     const checked = await checkBeside(system.urls, 'the long run', again)
     context.progress(`latency: a history of ${checked.operations} operations at that rate is linearizable`)
-    return reportOf({ result, marks, beganAtMs, rate, seconds, quiet, probe })
+    return reportOf({ result, marks, beganAtMs, rate, seconds, quiet, probe, waits })
   } finally {
     over.abort()
     await system.stop()
@@ -138,6 +144,27 @@ async function drive(
   }
 }
 
+/** A period in which the main thread waited for a processor for more than its share. */
+interface Wait {
+  /** Milliseconds of the wall clock. */
+  readonly fromMs: number
+  readonly toMs: number
+}
+
+/** The list grows until `signal` says that it is enough. */
+function watchWaits(pid: number, signal: AbortSignal): readonly Wait[] {
+  const waits: Wait[] = []
+  let before = { atMs: Date.now(), waitedMs: mainThreadWaitMs(pid) ?? 0 }
+  const timer = setInterval(() => {
+    const now = { atMs: Date.now(), waitedMs: mainThreadWaitMs(pid) ?? 0 }
+    const [fromMs, toMs] = [before.atMs, now.atMs]
+    if (now.waitedMs - before.waitedMs > WAIT_SHARE * (toMs - fromMs)) waits.push({ fromMs, toMs })
+    before = now
+  }, WAIT_PERIOD_MS)
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true })
+  return waits
+}
+
 /** However long it takes to be sent the snapshot and the log behind it, unless the run ends first or the node does. */
 async function isReadyBefore(signal: AbortSignal, node: RunningNode): Promise<boolean> {
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
@@ -174,19 +201,25 @@ interface Outcome {
   readonly quiet: Probed
   /** Beside the run. */
   readonly probe: Probed
+  /** Of the leader, beside the run. */
+  readonly waits: readonly Wait[]
 }
 
 function reportOf(outcome: Outcome): LongRun {
-  const { result, marks, rate, seconds, quiet, probe } = outcome
+  const { result, marks, rate, seconds, quiet, probe, waits } = outcome
   const { latency, series } = result
   const stalls = series.filter(({ max }) => max > STALL_MICROS)
   const heldUp = stalls.filter(({ second }) => isHeldUp(outcome, second))
+  const waited = stalls.filter(({ second }) => hasWaited(outcome, second))
+  const neither = stalls.filter((each) => !heldUp.includes(each) && !waited.includes(each))
   const row = [
     String(rate),
     String(seconds),
     ...[latency.p50, latency.p99, latency.p999, latency.max].map(milliseconds),
     `${stalls.length} of ${series.length}`,
     `${heldUp.length} of ${stalls.length}`,
+    `${waited.length} of ${stalls.length}`,
+    `${neither.length} of ${stalls.length}`,
     milliseconds(result.generatorLag.max),
     String(result.errors),
   ]
@@ -205,6 +238,8 @@ function reportOf(outcome: Outcome): LongRun {
           'max',
           'seconds with a stall over 50 ms',
           `of them the probe was held up for over ${HELD_UP_MS} ms, too`,
+          `in them the leader's main thread waited for a processor for over ${WAIT_PERIOD_MS * WAIT_SHARE} of ${WAIT_PERIOD_MS} ms`,
+          'neither',
           "generator's lag max",
           'errors',
         ],
@@ -245,7 +280,7 @@ function reportOf(outcome: Outcome): LongRun {
       "The generator's own pauses are contained in the long run's latencies: compare with its lag before calling a second a stall of the store.",
       'The probe is another process on the same machine and disk. What holds it up during the run may be the machine or the work of the three nodes; before the run it is the machine.',
     ],
-    raw: { result, marks, quiet, probe },
+    raw: { result, marks, quiet, probe, waits },
   }
 }
 
@@ -260,11 +295,17 @@ const probeRow = (name: string, { seconds }: Probed): string[] => [
 const worst = ({ late, write }: ProbedSecond): number => Math.max(0.01, late, write)
 const isSlow = (second: ProbedSecond): boolean => worst(second) > HELD_UP_MS
 
-/** Whether the probe was, too, in that second of the load or right after it, when what was due in it was still under way. */
+/** Whether the probe was, too, in that second of the load or right after it. */
 function isHeldUp({ beganAtMs, probe }: Outcome, second: number): boolean {
-  const fromMs = beganAtMs + second * 1_000
   return probe.seconds.some((probed) => {
     const atMs = probe.startedAtMs + probed.second * 1_000
-    return isSlow(probed) && atMs + 1_000 > fromMs && atMs < fromMs + 1_500
+    return isSlow(probed) && isMeanwhile(beganAtMs + second * 1_000, atMs, atMs + 1_000)
   })
 }
+
+const hasWaited = ({ beganAtMs, waits }: Outcome, second: number): boolean =>
+  waits.some(({ fromMs, toMs }) => isMeanwhile(beganAtMs + second * 1_000, fromMs, toMs))
+
+/** Within the second that begins at `secondMs`, or within half of the next: what was due in the second may still be under way. */
+const isMeanwhile = (secondMs: number, fromMs: number, toMs: number): boolean =>
+  toMs > secondMs && fromMs < secondMs + 1_500

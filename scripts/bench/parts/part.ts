@@ -65,8 +65,8 @@ export interface Part {
   readonly name: string
   /** One line for `--help`. */
   readonly summary: string
-  /** In which runs it is, unless it is asked for by name: `always` in the short form too. */
-  readonly runs: 'always' | 'full' | 'by name'
+  /** In which runs it is, unless it is asked for by name: `always` in the short form too, `matrix` where the table of aims is filled. */
+  readonly runs: 'always' | 'matrix' | 'full' | 'by name'
   /** How long it takes on two quiet cores, roughly, for the estimate of the time that is left. */
   estimateSeconds(context: BenchContext): number
   run(context: BenchContext): Promise<PartResult>

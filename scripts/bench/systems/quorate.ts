@@ -10,7 +10,7 @@ import { peerDoors, startedSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
 /** As `quorate dev` and the image set it. */
-const ENVIRONMENT = { MALLOC_ARENA_MAX: '2' }
+const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', NODE_OPTIONS: '--v8-pool-size=1' }
 
 const BIN = fileURLToPath(new URL('../../../dist/cli/quorate.cjs', import.meta.url))
 

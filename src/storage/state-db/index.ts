@@ -21,7 +21,7 @@ const STATE_DEFAULTS: StateDbLimits = {
   cacheBytesMax: 32 * MiB,
   tableBytesMax: 32 * MiB,
   batchBytes: 4 * MiB,
-  batchDelayMs: 100,
+  batchDelayMs: 300,
 }
 
 export interface OpenStateOptions extends Partial<StateDbLimits> {
