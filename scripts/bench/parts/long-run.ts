@@ -211,6 +211,8 @@ function reportOf(outcome: Outcome): LongRun {
   const stalls = series.filter(({ max }) => max > STALL_MICROS)
   const heldUp = stalls.filter(({ second }) => isHeldUp(outcome, second))
   const waited = stalls.filter(({ second }) => hasWaited(outcome, second))
+  const calm = series.filter((each) => !stalls.includes(each))
+  const waitedCalmly = calm.filter(({ second }) => hasWaited(outcome, second))
   const neither = stalls.filter((each) => !heldUp.includes(each) && !waited.includes(each))
   const row = [
     String(rate),
@@ -218,7 +220,7 @@ function reportOf(outcome: Outcome): LongRun {
     ...[latency.p50, latency.p99, latency.p999, latency.max].map(milliseconds),
     `${stalls.length} of ${series.length}`,
     `${heldUp.length} of ${stalls.length}`,
-    `${waited.length} of ${stalls.length}`,
+    `${waited.length} of ${stalls.length}; of the other seconds in ${waitedCalmly.length} of ${calm.length}`,
     `${neither.length} of ${stalls.length}`,
     milliseconds(result.generatorLag.max),
     String(result.errors),
