@@ -30,6 +30,7 @@ const { values } = parseArgs({
     rounds: { type: 'string' },
     seconds: { type: 'string' },
     minutes: { type: 'string' },
+    share: { type: 'string' },
     faults: { type: 'string' },
     keys: { type: 'string' },
     out: { type: 'string' },
@@ -37,10 +38,10 @@ const { values } = parseArgs({
   },
 })
 
-const FULL = { rounds: 3, seconds: 2, minutes: 10, faults: 50, keys: 1_000_000 }
+const FULL = { rounds: 3, seconds: 2, minutes: 10, share: 0.5, faults: 50, keys: 1_000_000 }
 /** Without what has no row in the table of aims. */
 const MATRIX = { ...FULL, faults: 10 }
-const SHORT = { rounds: 3, seconds: 1, minutes: 0.2, faults: 3, keys: 100_000 }
+const SHORT = { rounds: 3, seconds: 1, minutes: 0.2, share: 0.5, faults: 3, keys: 100_000 }
 
 /** Beyond its estimate so far, on a machine however slow, a part hangs: its processes are killed, and it fails by that. */
 const LATE_FACTOR = 5
@@ -66,6 +67,7 @@ three quarters of an hour, ten minutes of which are one long run.
   --rounds N       interleaved repetitions of each measurement (${FULL.rounds})
   --seconds N      how long each of them takes (${FULL.seconds})
   --minutes N      length of the long run of the latency part (${FULL.minutes})
+  --share N        the part of the saturation at which the long run runs (${FULL.share})
   --faults N       how often each fault of the failover part is repeated (${FULL.faults}); the kill, that is: others less often
   --keys N         the most keys that growth and restarts go to, a power of ten (${FULL.keys}; 10000000 takes half an hour more)
   --out DIR        where the results go (a new folder of the temporary directory)
@@ -153,6 +155,7 @@ async function prepare(): Promise<BenchContext> {
     rounds: Math.round(number('rounds')),
     seconds: number('seconds'),
     minutes: number('minutes'),
+    share: number('share'),
     faults: Math.round(number('faults')),
     keysMax: Math.round(number('keys')),
     isShort: values.short,

@@ -1,4 +1,4 @@
-// Quorate under half its saturation for minutes, while a follower is away until its part of the log is gone, comes back and is sent
+// Quorate under a part of its saturation, half unless asked otherwise, for minutes, while a follower is away until its part of the log is gone, comes back and is sent
 // a snapshot, and history is compacted: whatever stalls the leader shows in the second in which it does.
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
@@ -57,6 +57,7 @@ export interface LongRun {
 }
 
 export async function longRun(context: BenchContext): Promise<LongRun> {
+  const { share } = context
   const driver = driversOf(context)[0]!
   const seconds = Math.max(10, Math.round(context.minutes * 60))
   const probed = temporaryFolder('probe')
@@ -70,7 +71,7 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
       'saturation before the long run',
       await driver.drive(system, { ...DEFAULTS, kind: 'put', seconds: Math.max(3, context.seconds) }),
     )
-    const rate = Math.floor(most.perSecond / 2)
+    const rate = Math.floor(most.perSecond * share)
     context.progress(`latency: ${rate} puts a second for ${seconds} s`)
     const waits = watchWaits(system.processes[0]!.pid, over.signal)
     const [{ result, marks, beganAtMs }, probe] = await Promise.all([
@@ -81,7 +82,7 @@ export async function longRun(context: BenchContext): Promise<LongRun> {
     const again = driver.drive(system, { ...DEFAULTS, kind: 'put', rate, seconds: context.seconds })
     const checked = await checkBeside(system.urls, 'the long run', again)
     context.progress(`latency: a history of ${checked.operations} operations at that rate is linearizable`)
-    return reportOf({ result, marks, beganAtMs, rate, seconds, quiet, probe, waits })
+    return reportOf({ result, marks, beganAtMs, share, rate, seconds, quiet, probe, waits })
   } finally {
     over.abort()
     await system.stop()
@@ -195,6 +196,8 @@ interface Outcome {
   readonly marks: readonly Mark[]
   /** Milliseconds of the wall clock. */
   readonly beganAtMs: number
+  /** Of the saturation. */
+  readonly share: number
   readonly rate: number
   readonly seconds: number
   /** Before the run, with nothing else going on. */
@@ -206,7 +209,7 @@ interface Outcome {
 }
 
 function reportOf(outcome: Outcome): LongRun {
-  const { result, marks, rate, seconds, quiet, probe, waits } = outcome
+  const { result, marks, share, rate, seconds, quiet, probe, waits } = outcome
   const { latency, series } = result
   const stalls = series.filter(({ max }) => max > STALL_MICROS)
   const heldUp = stalls.filter(({ second }) => isHeldUp(outcome, second))
@@ -230,7 +233,7 @@ function reportOf(outcome: Outcome): LongRun {
   return {
     tables: [
       {
-        title: 'Long run of puts at half the saturation, open loop (ms)',
+        title: `Long run of puts at ${share} of the saturation, open loop (ms)`,
         head: [
           'a second',
           'seconds',

@@ -19,6 +19,8 @@ export interface BenchContext {
   readonly seconds: number
   /** Of the long run of the latency part. */
   readonly minutes: number
+  /** Of the saturation: the rate of the long run. */
+  readonly share: number
   /** How often each fault is repeated in the failover part. */
   readonly faults: number
   /** The most keys that growth and restarts go to, a power of ten. */
