@@ -61,7 +61,7 @@ directory, in turns. Prints what was reached, and writes results.md, results.jso
 three quarters of an hour, ten minutes of which are one long run.
 
   --short          a first impression in about two minutes: fewer parts and workloads, ${SHORT.rounds} rounds of ${SHORT.seconds} second
-  --matrix         all that the table of aims asks, in about twenty minutes: no growth, no long run, ${MATRIX.faults} kills
+  --matrix         all that the table of aims asks, in about twenty minutes: no growth, no latency, ${MATRIX.faults} kills
   --only A,B       these parts alone
   --profile        the same as --only profile
   --rounds N       interleaved repetitions of each measurement (${FULL.rounds})

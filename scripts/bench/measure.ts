@@ -14,12 +14,12 @@ export const cpuMicros = (pid: number): number => statMicros(`/proc/${pid}/stat`
 /** The same of the thread that the process began with, which in Node.js is the one that runs JavaScript. */
 export const mainThreadMicros = (pid: number): number => statMicros(`/proc/${pid}/task/${pid}/stat`)
 
-/** How long that thread was ready to run and had no processor, in milliseconds; undefined where the kernel does not count it. */
+/** How long that thread was ready to run and had no processor, in milliseconds; undefined where the kernel does not count it, or when it has ended. */
 export function mainThreadWaitMs(pid: number): number | undefined {
   try {
     return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw error
   }
 }

@@ -70,7 +70,7 @@ export function planNodes(options: DevOptions): readonly DevNode[] {
 /**
  * The environment of the nodes: this process's, without what each node has for itself, and with what is read before any code of ours
  * runs. In each of many arenas glibc keeps what threads gave back, a tenth of a node's memory (decisions/memory.md); several threads
- * that help V8 to collect garbage keep the one that serves from its processor (decisions/background-pace.md).
+ * that help V8 to collect garbage keep the one that serves from its processor (decisions/one-helper-for-v8.md).
  */
 export function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   // Of an option that is given twice the last one counts.

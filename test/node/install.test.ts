@@ -69,14 +69,18 @@ describe('a state that is installed', () => {
 
   it('S9: finds the log that follows it still there, however much was written meanwhile', async () => {
     const { behind, leader } = await withOneBehind()
+    const writeMuch = async (puts: number): Promise<void> => {
+      for (let at = 0; at < puts; at++) await cluster.mustPut(leader, `m${at % 7}`, `value ${at}`)
+      await cluster.advance(500)
+      await cluster.mustPut(leader, 'last', 'makes the compaction durable')
+    }
     let transfers = 0
     cluster.isHeld = ({ kind, to }) => {
       if (kind === 'snapshot' && to === cluster.idOf(behind)) transfers++
       return kind === 'snapshot'
     }
     await cluster.until(() => transfers > 0)
-    for (let at = 0; at < 60; at++) await cluster.mustPut(leader, `m${at % 7}`, `value ${at}`)
-    await cluster.advance(500)
+    await writeMuch(60)
     // It arrives; the log goes on being compacted while the peer is only about to ask for more.
     const id = cluster.idOf(behind)
     cluster.release()
@@ -85,8 +89,7 @@ describe('a state that is installed', () => {
       return kind === 'message' && from === id
     }
     await cluster.until(() => cluster.disk(behind).log.marker !== undefined)
-    for (let at = 0; at < 30; at++) await cluster.mustPut(leader, `m${at % 7}`, `value ${at}`)
-    await cluster.advance(500)
+    await writeMuch(30)
     cluster.isHeld = ({ kind, to }) => {
       if (kind === 'snapshot' && to === id) transfers++
       return false
@@ -95,9 +98,7 @@ describe('a state that is installed', () => {
     expect(last).not.toBeInstanceOf(QuorateError)
     expect(transfers).toBe(1)
     // Once it has caught up, the log is as short as anywhere.
-    for (let at = 0; at < 60; at++) await cluster.mustPut(leader, `m${at % 7}`, `value ${at}`)
-    await cluster.advance(500)
-    await cluster.mustPut(leader, 'last', 'makes the compaction durable')
+    await writeMuch(60)
     await cluster.until(() => cluster.disk(leader).log.entries.length < 60)
   })
 

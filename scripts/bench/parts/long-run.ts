@@ -1,5 +1,5 @@
-// Quorate under a part of its saturation, half unless asked otherwise, for minutes, while a follower is away until its part of the log is gone, comes back and is sent
-// a snapshot, and history is compacted: whatever stalls the leader shows in the second in which it does.
+// Quorate under a part of its saturation for minutes, while a follower is away until its part of the log is gone, comes back and is
+// sent a snapshot, and history is compacted: whatever stalls the leader shows in the second in which it does.
 import { setTimeout as pause } from 'node:timers/promises'
 import { request } from 'undici'
 import { removeFolder, temporaryFolder } from '../cleanup.ts'
@@ -17,9 +17,9 @@ import type { BenchContext, NamedChart, Table } from './part.ts'
 const STALL_MICROS = 50_000
 /** The machine held up the probe for half as long: one of the many steps of a put may well have met the same. */
 const HELD_UP_MS = 25
-/** Over so long the leader's wait for a processor is summed up, */
+/** Over so long the leader's waits for a processor are summed up. */
 const WAIT_PERIOD_MS = 100
-/** and with more than this share of it the leader's requests met a processor that was busy with something else. */
+/** The processors were busy with something else when they took more than this share of it. */
 const WAIT_SHARE = 0.5
 /** What the machine does without any load. */
 const QUIET_SECONDS = 30
@@ -152,10 +152,12 @@ interface Wait {
   readonly toMs: number
 }
 
-/** The list grows until `signal` says that it is enough. */
-function watchWaits(pid: number, signal: AbortSignal): readonly Wait[] {
+/** The list grows until `signal` says that it is enough. Undefined where the kernel does not count waits. */
+function watchWaits(pid: number, signal: AbortSignal): readonly Wait[] | undefined {
+  const waitedMs = mainThreadWaitMs(pid)
+  if (waitedMs === undefined) return undefined
   const waits: Wait[] = []
-  let before = { atMs: Date.now(), waitedMs: mainThreadWaitMs(pid) ?? 0 }
+  let before = { atMs: Date.now(), waitedMs }
   const timer = setInterval(() => {
     const now = { atMs: Date.now(), waitedMs: mainThreadWaitMs(pid) ?? 0 }
     const [fromMs, toMs] = [before.atMs, now.atMs]
@@ -204,8 +206,8 @@ interface Outcome {
   readonly quiet: Probed
   /** Beside the run. */
   readonly probe: Probed
-  /** Of the leader, beside the run. */
-  readonly waits: readonly Wait[]
+  /** Of the leader, beside the run; undefined where they are not counted. */
+  readonly waits: readonly Wait[] | undefined
 }
 
 function reportOf(outcome: Outcome): LongRun {
@@ -223,7 +225,9 @@ function reportOf(outcome: Outcome): LongRun {
     ...[latency.p50, latency.p99, latency.p999, latency.max].map(milliseconds),
     `${stalls.length} of ${series.length}`,
     `${heldUp.length} of ${stalls.length}`,
-    `${waited.length} of ${stalls.length}; of the other seconds in ${waitedCalmly.length} of ${calm.length}`,
+    waits === undefined
+      ? 'not counted by this kernel'
+      : `${waited.length} of ${stalls.length}; of the other seconds in ${waitedCalmly.length} of ${calm.length}`,
     `${neither.length} of ${stalls.length}`,
     milliseconds(result.generatorLag.max),
     String(result.errors),
@@ -309,7 +313,7 @@ function isHeldUp({ beganAtMs, probe }: Outcome, second: number): boolean {
 }
 
 const hasWaited = ({ beganAtMs, waits }: Outcome, second: number): boolean =>
-  waits.some(({ fromMs, toMs }) => isMeanwhile(beganAtMs + second * 1_000, fromMs, toMs))
+  waits?.some(({ fromMs, toMs }) => isMeanwhile(beganAtMs + second * 1_000, fromMs, toMs)) ?? false
 
 /** Within the second that begins at `secondMs`, or within half of the next: what was due in the second may still be under way. */
 const isMeanwhile = (secondMs: number, fromMs: number, toMs: number): boolean =>
