@@ -85,6 +85,10 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + length)
   }
 
+  skip(length: number): void {
+    this.#take(length)
+  }
+
   /** The next `length` bytes, one code unit each. */
   latin1(length: number): string {
     const at = this.#take(length)

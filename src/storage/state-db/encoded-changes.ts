@@ -5,7 +5,8 @@
 import type { KeyString } from '../../lib/bytes.ts'
 import type { Change, KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
 import { isRevisionBefore, revisionAt } from './keys.ts'
-import { encodePointer, encodeRecord, readPointer, readRecord } from './record-codec.ts'
+import type { PurgeItem } from './purge-list.ts'
+import { encodePointer, encodeRecord, readPointer, readPurgeItem, readRecord } from './record-codec.ts'
 import type { Slot } from './slot.ts'
 import { payloadOf, StoredPairs } from './stored-value.ts'
 
@@ -106,6 +107,11 @@ export class EncodedChanges {
 
   at(change: number): RevisionId {
     return revisionAt(this.#pairs.bytes, this.#marks[change * MARKS]!)
+  }
+
+  purgeItem(change: number): PurgeItem {
+    const at = change * MARKS + 1
+    return readPurgeItem(payloadOf(this.#pairs.bytes, this.#marks[at]!, this.#marks[at + 1]!), this.at(change))
   }
 
   find(at: RevisionId): KeyRecord | undefined {

@@ -2,8 +2,9 @@
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { Cache } from './cache.ts'
 import type { EngineBatch } from './engine.ts'
-import { META_KEY, NODE_KEY, pointerKey, recordKey, rowKeyBytes } from './keys.ts'
+import { META_KEY, NODE_KEY, pointerKey, purgeListKey, recordKey, rowKeyBytes } from './keys.ts'
 import { writeCheckpoints, writeMeta, writeRevisionId } from './meta-codec.ts'
+import { PurgeListWriter } from './purge-list.ts'
 import { encodeRow } from './rows.ts'
 import { beginValue, sealValue } from './stored-value.ts'
 import type { Generation } from './table.ts'
@@ -16,9 +17,11 @@ export function* encodeGeneration(generation: Generation, batch: EngineBatch, ca
   let operations = 0
   const isTurnOver = (): boolean => ++operations % OPERATIONS_PER_TURN === 0
   const { changes } = generation
+  const purgeLists = new PurgeListWriter()
   for (let change = 0; change < changes.count; change++) {
     const record = changes.storedRecord(change)
     batch.put(changes.recordKey(change), record)
+    purgeLists.add(changes.purgeItem(change), batch)
     // Of a key that changed more than once only the last pointer is written.
     if (generation.isLatest(change)) {
       const pointer = changes.storedPointer(change)
@@ -27,6 +30,7 @@ export function* encodeGeneration(generation: Generation, batch: EngineBatch, ca
     }
     if (isTurnOver()) yield
   }
+  purgeLists.finish(batch)
   for (const key of generation.removedKeys()) {
     batch.delete(pointerKey(key))
     cache.set(key)
@@ -36,6 +40,7 @@ export function* encodeGeneration(generation: Generation, batch: EngineBatch, ca
     batch.delete(recordKey(at))
     if (isTurnOver()) yield
   }
+  for (const last of generation.purgedLists) batch.delete(purgeListKey(last))
   const writer = new ByteWriter()
   for (const { key: rowKey, value } of generation.rows.latest) {
     const key = rowKeyBytes(rowKey)

@@ -50,15 +50,20 @@ export const writePointerKey = (writer: ByteWriter, key: KeyString): ByteWriter 
 
 export const userKeyOf = (pointerKey: Buffer): KeyString => pointerKey.toString('latin1', 1)
 
-const RECORD_KEY_BYTES = 13
+const REVISION_ID_BYTES = 12
+const RECORD_KEY_BYTES = 1 + REVISION_ID_BYTES
 
 export function recordKey(at: RevisionId): Buffer {
   const key = Buffer.allocUnsafe(RECORD_KEY_BYTES)
   key[0] = KEYSPACE.records
-  key.writeUInt32BE(Math.floor(at.revision / 2 ** 32), 1)
-  key.writeUInt32BE(at.revision % 2 ** 32, 5)
-  key.writeUInt32BE(at.sub, 9)
+  putRevisionId(key, 1, at)
   return key
+}
+
+function putRevisionId(key: Buffer, offset: number, { revision, sub }: RevisionId): void {
+  key.writeUInt32BE(Math.floor(revision / 2 ** 32), offset)
+  key.writeUInt32BE(revision % 2 ** 32, offset + 4)
+  key.writeUInt32BE(sub, offset + 8)
 }
 
 export const writeRecordKey = (writer: ByteWriter, { revision, sub }: RevisionId): ByteWriter =>
@@ -95,6 +100,22 @@ export const NODE_KEY = {
   /** How far the removal of history has come. */
   history: Buffer.from('nhistory'),
 } as const
+
+const PURGE_PREFIX = 'npurge/'
+
+/** The purge list (see purge-list.ts) whose last change this is. */
+export function purgeListKey(last: RevisionId): Buffer {
+  const key = Buffer.allocUnsafe(PURGE_PREFIX.length + REVISION_ID_BYTES)
+  key.write(PURGE_PREFIX, 'latin1')
+  putRevisionId(key, PURGE_PREFIX.length, last)
+  return key
+}
+
+/** The lists of the changes from one on. */
+export const purgeListsFrom = (from: RevisionId): { gte: Buffer; lt: Buffer } => ({
+  gte: purgeListKey(from),
+  lt: Buffer.from('npurge0', 'latin1'),
+})
 
 const WITNESS_PREFIX = 'nbatch/'
 

@@ -3,6 +3,7 @@
 import { type ByteReader, DecodeError } from '../../lib/bytes.ts'
 import type { ByteWriter, KeyString } from '../../lib/bytes.ts'
 import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
+import type { PurgeItem } from './purge-list.ts'
 import { openValue } from './stored-value.ts'
 import type { StoredPairs } from './stored-value.ts'
 import { revisionOf, writePointerKey, writeRecordKey } from './keys.ts'
@@ -92,6 +93,20 @@ export function readRecord(reader: ByteReader, at: RevisionId): KeyRecord {
   const value = (flags & RECORD_FLAG.value) === 0 ? undefined : reader.bytes(reader.remaining)
   reader.end()
   return { at, key: userKey, value, contentType, createRevision, version, lease, predecessor, skip }
+}
+
+/** What the removal of history needs to know of a record. Its value is not looked at. */
+export function readPurgeItem(reader: ByteReader, at: RevisionId): PurgeItem {
+  const flags = flagsOf(reader, RECORD_FLAGS_KNOWN)
+  reader.varint() // the create revision
+  reader.varint() // the version
+  const keyLength = reader.varint()
+  const isTombstone = (flags & RECORD_FLAG.value) === 0
+  const tombstoneOf = isTombstone ? reader.latin1(keyLength) : undefined
+  if (!isTombstone) reader.skip(keyLength)
+  const hasReplaced =
+    (flags & (RECORD_FLAG.predecessor | RECORD_FLAG.predecessorIsTombstone)) === RECORD_FLAG.predecessor
+  return { at, replaced: hasReplaced ? revisionId(reader) : undefined, tombstoneOf }
 }
 
 function recordFlags(record: KeyRecord): number {

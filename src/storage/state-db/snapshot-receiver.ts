@@ -13,8 +13,10 @@ import { asError } from '../errors.ts'
 import type { CallGate } from './call-gate.ts'
 import type { Engine, EngineBatch, EngineRow, EngineStore } from './engine.ts'
 import { SnapshotStreamError } from './errors.ts'
-import { KEYSPACE, META_KEY, ROW_KEYSPACES, keyspaceRange, recordKey, userKeyOf } from './keys.ts'
-import { decodePointer, decodeRecord } from './record-codec.ts'
+import { KEYSPACE, META_KEY, ROW_KEYSPACES, keyspaceRange, recordKey, revisionOf, userKeyOf } from './keys.ts'
+import { PurgeListWriter } from './purge-list.ts'
+import type { PurgeItem } from './purge-list.ts'
+import { decodePointer, decodeRecord, readPurgeItem } from './record-codec.ts'
 import { decodeRow, readRows } from './rows.ts'
 import type { RowDigest } from './rows.ts'
 import {
@@ -26,7 +28,7 @@ import {
   decodeTrailer,
 } from './snapshot-format.ts'
 import type { Frame, SnapshotHeader, SnapshotTrailer } from './snapshot-format.ts'
-import { openValue } from './stored-value.ts'
+import { openValue, payloadOf } from './stored-value.ts'
 import { readTrustedMeta } from './stored-state.ts'
 import { NO_WITNESSES, addWitness } from './witness.ts'
 
@@ -73,6 +75,7 @@ export class StateReceiver implements SnapshotReceiver {
   /** Its place among {@link STREAMED_KEYSPACES}. */
   #keyspace = 0
   #lastKey: Buffer = Buffer.alloc(0)
+  readonly #purgeLists = new PurgeListWriter()
   #batch: EngineBatch
   #batchBytes = 0
   #witnesses = NO_WITNESSES
@@ -155,6 +158,7 @@ export class StateReceiver implements SnapshotReceiver {
       this.#acceptOrder(key)
       acceptValue(key, stored)
       this.#batch.put(key, stored)
+      if (key[0] === KEYSPACE.records) this.#purgeLists.add(purgeItemOf(key, stored), this.#batch)
       this.#batchBytes += key.length + stored.length
     }
   }
@@ -174,6 +178,7 @@ export class StateReceiver implements SnapshotReceiver {
 
   async #writeBatch(): Promise<void> {
     const batch = this.#batch
+    this.#purgeLists.finish(batch)
     this.#witnesses = addWitness(batch, this.#writer, this.#witnesses)
     this.#batch = this.#engine.batch()
     this.#batchBytes = 0
@@ -260,6 +265,9 @@ export class StateReceiver implements SnapshotReceiver {
     return digests
   }
 }
+
+const purgeItemOf = (key: Buffer, stored: Buffer): PurgeItem =>
+  readPurgeItem(payloadOf(stored, 0, stored.length), revisionOf(key))
 
 /** Well formed, whatever it says. */
 function acceptValue(key: Buffer, stored: Buffer): void {

@@ -140,6 +140,7 @@ export class StateDb implements StateStore {
     this.#changes = new ChangeReader({ engine, points, table, where, meta: () => this.#meta, gated })
     this.#history = new HistoryRemover({
       engine,
+      where,
       gate,
       clock,
       table,
@@ -148,8 +149,8 @@ export class StateDb implements StateStore {
       progress: stored.historyProgress,
       changesMade: () => this.#changesMade,
       persistedRevision: () => this.#persistedMeta.revision,
-      remove: (records, keys, progress) => {
-        this.#table.remove(records, keys, progress)
+      remove: (removal) => {
+        this.#table.remove(removal)
         this.#writeBehind.changed()
       },
       onFailure: (error) => this.#fail(error),

@@ -30,6 +30,8 @@ export class Generation {
   readonly rows = new RowChanges()
   /** Records that history no longer needs. */
   readonly removals: RevisionId[] = []
+  /** Purge lists that are done with, each by its last change. */
+  readonly purgedLists: RevisionId[] = []
   /** After the last entry gathered; undefined when it holds none. */
   meta: KvMeta | undefined
   checkpoints: readonly DigestCheckpoint[] | undefined
@@ -80,12 +82,13 @@ export class Generation {
     this.meta = meta
   }
 
-  remove(records: readonly RevisionId[], keys: readonly KeyString[], progress: RevisionId): void {
+  remove({ records, keys, purgedLists, progress }: HistoryRemoval): void {
     for (const at of records) this.removals.push(at)
+    for (const last of purgedLists) this.purgedLists.push(last)
     // Only a tombstone that is on disk already is ever taken out, so none of this generation.
     for (const key of keys) this.#latest.set(key, REMOVED)
     this.historyProgress = progress
-    this.#removalBytes += (records.length + keys.length) * REMOVAL_BYTES
+    this.#removalBytes += (records.length + keys.length + purgedLists.length) * REMOVAL_BYTES
   }
 
   /** What was gathered so far in the order of its keys. Made anew only when something came. */
@@ -112,6 +115,17 @@ export interface EntryChanges {
   readonly changes: EncodedChanges
   /** In order. */
   readonly rows: readonly RowChange[]
+}
+
+/** What history no longer needs. Local, so it belongs to no entry. */
+export interface HistoryRemoval {
+  readonly records: readonly RevisionId[]
+  /** Keys that lose their pointers. */
+  readonly keys: readonly KeyString[]
+  /** Each by its last change. */
+  readonly purgedLists: readonly RevisionId[]
+  /** The first change that was not looked at yet. */
+  readonly progress: RevisionId
 }
 
 export class Table {
@@ -163,9 +177,8 @@ export class Table {
     this.#gathering.add(entry, meta)
   }
 
-  /** Adds removals of history: local, so they belong to no entry. `keys` lose their pointers. */
-  remove(records: readonly RevisionId[], keys: readonly KeyString[], progress: RevisionId): void {
-    this.#gathering.remove(records, keys, progress)
+  remove(removal: HistoryRemoval): void {
+    this.#gathering.remove(removal)
   }
 
   /** Closes the gathering generation, which becomes the batch to be written. */

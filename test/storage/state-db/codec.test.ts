@@ -2,11 +2,20 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ByteReader, ByteWriter, DecodeError } from '../../../src/lib/bytes.ts'
-import type { KeyPointer, KeyRecord } from '../../../src/kv/types.ts'
-import { pointerKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
+import type { KeyPointer, KeyRecord, RevisionId } from '../../../src/kv/types.ts'
+import type { EngineBatch } from '../../../src/storage/state-db/engine.ts'
+import { pointerKey, purgeListKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
 import { readConfiguration, readMeta, writeConfiguration, writeMeta } from '../../../src/storage/state-db/meta-codec.ts'
-import { decodePointer, decodeRecord, encodePointer, encodeRecord } from '../../../src/storage/state-db/record-codec.ts'
-import { StoredPairs } from '../../../src/storage/state-db/stored-value.ts'
+import { PurgeListWriter, readPurgeList } from '../../../src/storage/state-db/purge-list.ts'
+import type { PurgeItem } from '../../../src/storage/state-db/purge-list.ts'
+import {
+  decodePointer,
+  decodeRecord,
+  encodePointer,
+  encodeRecord,
+  readPurgeItem,
+} from '../../../src/storage/state-db/record-codec.ts'
+import { StoredPairs, openValue } from '../../../src/storage/state-db/stored-value.ts'
 import { CONFIGURATION, INITIAL_META } from './support.ts'
 
 const count = fc.oneof(fc.nat({ max: 300 }), fc.maxSafeNat())
@@ -41,6 +50,31 @@ const record: fc.Arbitrary<KeyRecord> = fc.record({
   skip: fc.option(revisionId, { nil: undefined }),
 })
 
+const id = (revision: number): RevisionId => ({ revision, sub: 0 })
+
+/** How far a change is from the one before, which change it replaced, counted back, and whether it is a tombstone. */
+const step = fc.record({
+  revisions: fc.oneof(fc.nat({ max: 2 }), fc.nat({ max: 2 ** 40 })),
+  back: fc.nat({ max: 500 }),
+  tombstoneOf: fc.option(key, { nil: undefined }),
+})
+
+function itemsOf(steps: readonly { revisions: number; back: number; tombstoneOf: string | undefined }[]): PurgeItem[] {
+  const items: PurgeItem[] = []
+  let at: RevisionId = { revision: 1, sub: 0 }
+  for (const { revisions, back, tombstoneOf } of steps) {
+    at = revisions === 0 ? { revision: at.revision, sub: at.sub + 1 } : id(at.revision + revisions)
+    items.push({ at, replaced: items[items.length - 1 - back]?.at, tombstoneOf })
+  }
+  return items
+}
+
+/** Reads these bytes as a list. */
+const list =
+  (...bytes: number[]): (() => readonly PurgeItem[]) =>
+  () =>
+    readPurgeList(new ByteReader(Buffer.from(bytes)))
+
 const row = new StoredPairs()
 
 function storedPointer(name: string, value: KeyPointer): Buffer {
@@ -69,6 +103,52 @@ describe('stored bytes', () => {
         expect(decodeRecord(recordKey(value.at), stored)).toEqual(value)
       }),
     )
+  })
+
+  it('tell the removal of history what it needs to know of a record', () => {
+    fc.assert(
+      fc.property(record, (value) => {
+        const item = readPurgeItem(openValue(recordKey(value.at), storedRecord(value)), value.at)
+        const { predecessor } = value
+        const replaced = predecessor === undefined || predecessor.isTombstone ? undefined : predecessor
+        expect(item).toEqual({
+          at: value.at,
+          replaced: replaced && { revision: replaced.revision, sub: replaced.sub },
+          tombstoneOf: value.value === undefined ? value.key : undefined,
+        })
+      }),
+    )
+  })
+
+  it('give back the items of purge lists, each list under its last change', () => {
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 400 }), (steps) => {
+        const items = itemsOf(steps)
+        const rows: (readonly [Buffer, Buffer])[] = []
+        const batch: EngineBatch = {
+          put: (at, stored) => void rows.push([Buffer.from(at), Buffer.from(stored)]),
+          delete: () => expect.fail('lists are only written'),
+          write: () => expect.fail('the batch is written by others'),
+        }
+        const writer = new PurgeListWriter()
+        for (const item of items) writer.add(item, batch)
+        writer.finish(batch)
+        const lists = rows.map(([at, stored]) => readPurgeList(openValue(at, stored)))
+        expect(lists.flat()).toEqual(items)
+        expect(rows.map(([at]) => at)).toEqual(lists.map((list) => purgeListKey(list.at(-1)!.at)))
+      }),
+    )
+  })
+
+  it('are refused as a purge list when they are out of order, or name what cannot be', () => {
+    expect(list(1, 9, 0, 2, 0)()).toEqual([{ at: id(9), replaced: id(7), tombstoneOf: undefined }])
+    expect(list()).toThrow(/cut short/)
+    expect(list(4, 9, 0)).toThrow(/unknown flags 4/)
+    expect(list(0, 9, 1, 0, 0, 1)).toThrow(/out of order/)
+    expect(list(1, 9, 0, 0, 0)).toThrow(/not before its own/)
+    expect(list(1, 9, 0, 9, 0)).toThrow(/not before its own/)
+    expect(list(1, 9, 0, 12, 0)).toThrow(/not before its own/)
+    expect(list(2, 9, 0, 3, 0x61)).toThrow(/cut short/)
   })
 
   it('are refused when cut, changed, or read under another key', () => {

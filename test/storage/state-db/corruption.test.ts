@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { ByteWriter } from '../../../src/lib/bytes.ts'
 import { StateCorruptionError } from '../../../src/storage/state-db/index.ts'
 import { META_KEY, witnessKey } from '../../../src/storage/state-db/keys.ts'
+import { STATE_FORMAT } from '../../../src/storage/state-db/meta-codec.ts'
 import { beginValue, sealValue } from '../../../src/storage/state-db/stored-value.ts'
 import { Writer, levelHome, memoryHome, textOf } from './support.ts'
 import type { Home, MemoryHome } from './support.ts'
@@ -114,8 +115,8 @@ describe('D5: a damaged state', () => {
 
   it('D14: is refused with a clear message when its format is newer or older', async () => {
     for (const [format, message] of [
-      [3, /written by a newer release/],
-      [1, /written by an older release/],
+      [STATE_FORMAT + 1, /written by a newer release/],
+      [STATE_FORMAT - 1, /written by an older release/],
     ] as const) {
       const home = await written()
       home.store.damage(1, (key, value) => {
