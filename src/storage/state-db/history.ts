@@ -189,6 +189,6 @@ const ratePerMs = (from: Moment, to: Moment): number => (to.changes - from.chang
 
 /** How long the walk rests after a slice of so many changes, while so many others are made in a millisecond. */
 export function restMs(changes: number, tookMs: number, changesPerMs: number): number {
-  const dueMs = changes / (LOOKS_PER_CHANGE * changesPerMs) - tookMs
+  const dueMs = changesPerMs === 0 ? Infinity : changes / (LOOKS_PER_CHANGE * changesPerMs) - tookMs
   return Math.max(1, Math.min(RESTS * tookMs, dueMs))
 }
