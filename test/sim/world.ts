@@ -56,6 +56,7 @@ export class World {
 
   /** Plans an event. Fractions of a microsecond are cut off, so that time is a whole number everywhere. */
   after(delayMs: number, callback: () => void): Planned {
+    assert(!Number.isNaN(delayMs), 'an event is planned for no time: all that follow would be out of order')
     const atUs = this.#nowUs + Math.max(0, Math.floor(delayMs * 1_000))
     const event: Planned = { atUs, order: this.#order++, callback }
     push(this.#heap, event)

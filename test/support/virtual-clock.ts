@@ -1,4 +1,5 @@
 // A clock that only moves when a test says so: timers fire in order of their time, `soon` callbacks between them.
+import { assert } from '../../src/lib/assert.ts'
 import type { Clock, Timer } from '../../src/node/ports.ts'
 
 interface Scheduled {
@@ -23,6 +24,7 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, callback: () => void): Timer {
+    assert(!Number.isNaN(delayMs), 'a timer is set for no time')
     const timer = { atMs: this.#nowMs + Math.max(0, delayMs), order: this.#order++, callback }
     this.#timers.push(timer)
     return {
