@@ -6,7 +6,7 @@ import type { KeyPointer, KeyRecord, RevisionId } from '../../kv/types.ts'
 import type { PurgeItem } from './purge-list.ts'
 import { openValue } from './stored-value.ts'
 import type { StoredPairs } from './stored-value.ts'
-import { revisionOf, writePointerKey, writeRecordKey } from './keys.ts'
+import { isRevisionBefore, revisionOf, writePointerKey, writeRecordKey } from './keys.ts'
 
 const POINTER_TOMBSTONE = 1
 
@@ -106,7 +106,10 @@ export function readPurgeItem(reader: ByteReader, at: RevisionId): PurgeItem {
   if (!isTombstone) reader.skip(keyLength)
   const hasReplaced =
     (flags & (RECORD_FLAG.predecessor | RECORD_FLAG.predecessorIsTombstone)) === RECORD_FLAG.predecessor
-  return { at, replaced: hasReplaced ? revisionId(reader) : undefined, tombstoneOf }
+  const replaced = hasReplaced ? revisionId(reader) : undefined
+  if (replaced !== undefined && !isRevisionBefore(replaced, at))
+    throw new DecodeError('a record names a predecessor that is not before it')
+  return { at, replaced, tombstoneOf }
 }
 
 function recordFlags(record: KeyRecord): number {

@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { ByteReader, ByteWriter, DecodeError } from '../../../src/lib/bytes.ts'
 import type { KeyPointer, KeyRecord, RevisionId } from '../../../src/kv/types.ts'
 import type { EngineBatch } from '../../../src/storage/state-db/engine.ts'
-import { pointerKey, purgeListKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
+import { isRevisionBefore, pointerKey, purgeListKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
 import { readConfiguration, readMeta, writeConfiguration, writeMeta } from '../../../src/storage/state-db/meta-codec.ts'
 import { PurgeListWriter, readPurgeList } from '../../../src/storage/state-db/purge-list.ts'
 import type { PurgeItem } from '../../../src/storage/state-db/purge-list.ts'
@@ -108,10 +108,14 @@ describe('stored bytes', () => {
   it('tell the removal of history what it needs to know of a record', () => {
     fc.assert(
       fc.property(record, (value) => {
-        const item = readPurgeItem(openValue(recordKey(value.at), storedRecord(value)), value.at)
+        const read = (): PurgeItem => readPurgeItem(openValue(recordKey(value.at), storedRecord(value)), value.at)
         const { predecessor } = value
         const replaced = predecessor === undefined || predecessor.isTombstone ? undefined : predecessor
-        expect(item).toEqual({
+        if (replaced !== undefined && !isRevisionBefore(replaced, value.at)) {
+          expect(read).toThrow(/a predecessor that is not before it/)
+          return
+        }
+        expect(read()).toEqual({
           at: value.at,
           replaced: replaced && { revision: replaced.revision, sub: replaced.sub },
           tombstoneOf: value.value === undefined ? value.key : undefined,
