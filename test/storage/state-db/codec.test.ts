@@ -4,7 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { ByteReader, ByteWriter, DecodeError } from '../../../src/lib/bytes.ts'
 import type { KeyPointer, KeyRecord, RevisionId } from '../../../src/kv/types.ts'
 import type { EngineBatch } from '../../../src/storage/state-db/engine.ts'
-import { isRevisionBefore, pointerKey, purgeListKey, recordKey, revisionOf, userKeyOf } from '../../../src/storage/state-db/keys.ts'
+import {
+  isRevisionBefore,
+  pointerKey,
+  purgeListKey,
+  recordKey,
+  revisionOf,
+  userKeyOf,
+} from '../../../src/storage/state-db/keys.ts'
 import { readConfiguration, readMeta, writeConfiguration, writeMeta } from '../../../src/storage/state-db/meta-codec.ts'
 import { PurgeListWriter, readPurgeList } from '../../../src/storage/state-db/purge-list.ts'
 import type { PurgeItem } from '../../../src/storage/state-db/purge-list.ts'
