@@ -1,5 +1,5 @@
 // Every setting of a node, once: one JSON Schema that the flags, the environment, the config file and the help come from.
-// Plain data, so that commands which need no settings do not pay for a validator; sources.ts hands it to typebox.
+// Plain data, so that commands which need no settings do not pay for a validator; sources.ts hands it to one.
 import type { XStatic } from 'typebox/schema'
 
 const KiB = 1024

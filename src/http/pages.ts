@@ -2,7 +2,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { HealthReport } from '../api/status.ts'
 import type { Edge } from './edge.ts'
-import { openApiText } from './openapi.ts'
 import { flag, parseQuery } from './query.ts'
 import { queryOf } from './target.ts'
 
@@ -35,13 +34,17 @@ const LINKS = {
 }
 
 export function pages(edge: Edge, versions: Versions): Pages {
-  let description: string | undefined
+  let description: Promise<string> | undefined
   return {
     root: plain((_, reply) => edge.json(reply, 200, { name: 'quorate', version: versions.release, links: LINKS })),
     version: plain((_, reply) => edge.json(reply, 200, { version: versions.release, node: versions.node, api: 1 })),
-    openApi: plain((_, reply) => {
-      description ??= openApiText(versions.release)
-      edge.jsonText(reply, 200, description)
+    openApi: plain((request, reply) => {
+      // Loaded when somebody asks: its hundreds of small modules are a fifth of what a node's start would load.
+      description ??= import('./openapi.ts').then(({ openApiText }) => openApiText(versions.release))
+      description.then(
+        (text) => edge.guarded(request, reply, () => edge.jsonText(reply, 200, text)),
+        (error: unknown) => edge.fail(request, reply, error),
+      )
     }),
     livez: (request, reply) => answerHealth(edge, request, reply, edge.node.liveness()),
     readyz: (request, reply) => {

@@ -60,6 +60,7 @@ export class Reads {
   /** Waiting to join the next round. */
   #joining: PendingRead[] = []
   #isRoundDue = false
+  #isProbeDue = false
   #nextId = 1
   readonly #rounds = new TransientMap<Round>()
   /** Confirmed, waiting for apply: in the order of confirmation, so by ascending index within a leader's term. */
@@ -125,7 +126,8 @@ export class Reads {
 
   /** Finds out how fresh this node's state is: a round that nobody reads in. */
   probe(): void {
-    if (this.#rounds.size === 0 && this.#joining.length === 0) this.#ask([])
+    this.#isProbeDue = true
+    this.#requestRound()
   }
 
   onConfirmed(confirmed: readonly ConfirmedRead[]): void {
@@ -206,7 +208,9 @@ export class Reads {
     this.#isRoundDue = false
     const reads = this.#joining.filter((read) => !read.isDone)
     this.#joining = []
-    if (reads.length > 0 && !this.#ask(reads)) this.#joining.push(...reads)
+    const isProbeDue = this.#isProbeDue && this.#rounds.size === 0
+    this.#isProbeDue = false
+    if ((reads.length > 0 || isProbeDue) && !this.#ask(reads)) this.#joining.push(...reads)
   }
 
   close(): void {

@@ -123,7 +123,7 @@ export class NodeServices {
     this.#expiry.onRoleChange()
     if (!hasLeader) return
     this.writes.retry()
-    this.reads.retry()
+    this.reads.probe()
   }
 
   onInstalled(index: LogIndex): void {

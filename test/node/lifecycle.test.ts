@@ -100,6 +100,23 @@ describe('closing a node', () => {
   })
 })
 
+describe('a node that starts again', () => {
+  it('is ready as soon as it has heard of its leader and asked it once', async () => {
+    cluster = await MemoryCluster.started(3)
+    await cluster.mustPut(cluster.leader!, 'k', 'v')
+    const follower = cluster.followers[0]!
+    cluster.crash(follower)
+    await cluster.advance(1_000)
+    await cluster.start(follower)
+    const node = cluster.node(follower)
+    await cluster.until(() => node.status().leader !== undefined)
+    const heardMs = cluster.clock.now()
+    await cluster.until(() => node.readiness().ok)
+    // A round trip and an apply, not the time until the next periodic look.
+    expect(cluster.clock.now() - heardMs).toBeLessThan(50)
+  })
+})
+
 describe('a node whose disk fails', () => {
   it('stops at once, and can still be closed', async () => {
     cluster = await MemoryCluster.started(3)

@@ -67,6 +67,11 @@ class Bench {
     return outcome
   }
 
+  probe(): void {
+    this.reads.probe()
+    this.clock.settle()
+  }
+
   apply(index: number, revision = index): void {
     this.appliedIndex = index
     this.revision = revision
@@ -114,7 +119,7 @@ describe('the read path', () => {
 
   it('learns how fresh the state is from rounds that were confirmed while apply stood still', () => {
     for (let probe = 0; probe < 500; probe++) {
-      bench.reads.probe()
+      bench.probe()
       bench.reads.onConfirmed([{ id: bench.asked.at(-1)!, index: 5 + probe }])
       bench.advance(50)
     }
@@ -124,7 +129,7 @@ describe('the read path', () => {
     bench.apply(1_000)
     // The oldest are remembered, the rest was dropped: the next probe tells the same.
     expect(bench.reads.freshAtMs).toBeLessThan(4_000)
-    bench.reads.probe()
+    bench.probe()
     bench.reads.onConfirmed([{ id: bench.asked.at(-1)!, index: 600 }])
     expect(bench.reads.freshAtMs).toBe(25_000)
   })
@@ -269,7 +274,7 @@ describe('the read path', () => {
 
   it('a probe tells as of when the state was current', () => {
     bench.advance(100)
-    bench.reads.probe()
+    bench.probe()
     bench.advance(50)
     bench.reads.onConfirmed([{ id: 1, index: 4 }])
     expect(bench.reads.freshAtMs).toBe(undefined)
