@@ -1,6 +1,5 @@
 // The route of batches: many commands and reads in one request, in their binary encoding. Each goes its own way and has its own
 // answer; a batch is not a transaction.
-import type { FastifyReply } from 'fastify'
 import { BATCH_MEDIA_TYPE, decodeBatchRequest, encodeBatchResponse } from '../api/batch-codec.ts'
 import type { BatchAnswer, BatchItem } from '../api/batch-codec.ts'
 import { QuorateError } from '../api/errors.ts'
@@ -10,7 +9,7 @@ import { DecodeError } from '../lib/bytes.ts'
 import { answerBatch } from './batch-answers.ts'
 import { afterBody, refuseConditions } from './commands.ts'
 import type { HttpContext } from './context.ts'
-import type { Edge } from './edge.ts'
+import type { Answering, Asked, Edge } from './edge.ts'
 import { HTTP_LIMITS } from './limits.ts'
 import { refuseIdempotencyKey } from './once.ts'
 import type { Handler } from './pages.ts'
@@ -29,11 +28,20 @@ export function batchRoute(context: HttpContext): Handler {
     refuseConditions(headers)
     refuseIdempotencyKey(headers)
     afterBody(context, request, reply, HTTP_LIMITS.batchBytesMax, (body) => {
-      answerBatch(edge.node, decode(body), timeout, (answers, revision) => {
-        edge.guarded(request, reply, () => answer(edge, reply, answers, revision))
-      })
+      answerBody(edge, request, reply, body, timeout)
     })
   }
+}
+
+/** A batch on the fast lane: its media type is the right one. */
+export function batchPlainly(edge: Edge, request: Asked, reply: Answering, target: string, body: Uint8Array): void {
+  answerBody(edge, request, reply, body, timeoutMs(parseQuery(queryOf(target), ['timeout'])))
+}
+
+function answerBody(edge: Edge, request: Asked, reply: Answering, body: Uint8Array, timeout: number): void {
+  answerBatch(edge.node, decode(body), timeout, (answers, revision) => {
+    edge.guarded(request, reply, () => answer(edge, reply, answers, revision))
+  })
 }
 
 function decode(body: Uint8Array): BatchItem[] {
@@ -63,7 +71,7 @@ function checkValues(items: readonly BatchItem[]): void {
     )
 }
 
-function answer(edge: Edge, reply: FastifyReply, answers: readonly BatchAnswer[], revision: number): void {
+function answer(edge: Edge, reply: Answering, answers: readonly BatchAnswer[], revision: number): void {
   const headers = edge.head(revision)
   headers.push('Content-Type', BATCH_MEDIA_TYPE, 'Cache-Control', 'no-store')
   edge.finish(reply, 200, headers, encodeBatchResponse(answers))

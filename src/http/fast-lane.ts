@@ -1,10 +1,12 @@
-// The fast lane: plain GET, PUT and DELETE of one key, read and answered on the socket itself. Node's HTTP server and Fastify cost
+// The fast lane: plain GET, PUT and DELETE of one key, and the client's batches, read and answered on the socket itself. Node's HTTP server and Fastify cost
 // more than all that the node does for such a request (decisions/fast-lane.md). Only what is exactly as expected is taken: one
 // whole request in one piece, a plain target, a few known headers. Anything else goes to Node's server, with its connection, for
 // good; so every refusal, every limit and every header that means something is dealt with there and in one way only.
 import { STATUS_CODES } from 'node:http'
 import type { IncomingHttpHeaders, Server } from 'node:http'
 import type { Socket } from 'node:net'
+import { BATCH_MEDIA_TYPE } from '../api/batch-codec.ts'
+import { batchPlainly } from './batch.ts'
 import type { Answering, Asked, Edge, FlatHeaders } from './edge.ts'
 import type { HostRule } from './guard.ts'
 import { contentTypeOf, deletePlainly, putPlainly, readPlainly } from './keys.ts'
@@ -12,7 +14,8 @@ import { HTTP_LIMITS } from './limits.ts'
 import { keyOf } from './target.ts'
 
 const HEADERS_END = '\r\n\r\n'
-const LINE = /^(GET|PUT|DELETE) (\/v1\/kv\/[\w/.~:@!$&'()*+,;=-]+) HTTP\/1\.1$/
+const KEY_LINE = /^(GET|PUT|DELETE) (\/v1\/kv\/[\w/.~:@!$&'()*+,;=-]+) HTTP\/1\.1$/
+const BATCH_LINE = /^(POST) (\/v1\/batch(?:\?timeout=\d{1,7}ms)?) HTTP\/1\.1$/
 const HEADER = /^([\w-]+):[ \t]*([\x20-\x7e]*?)[ \t]*$/
 const LENGTH = /^(?:0|[1-9]\d{0,6})$/
 
@@ -146,28 +149,29 @@ class LaneConnection implements Asked, Answering {
       return this.#handOver(bytes)
     const head = bytes.toString('latin1', 0, headEnd)
     const lineEnd = head.indexOf('\r\n')
-    const line = LINE.exec(lineEnd === -1 ? head : head.slice(0, lineEnd))
+    const firstLine = lineEnd === -1 ? head : head.slice(0, lineEnd)
+    const line = KEY_LINE.exec(firstLine) ?? BATCH_LINE.exec(firstLine)
     const block = head.slice(lineEnd + 2)
     // Clients repeat their headers to the letter.
     const heading = this.#heading?.block === block ? this.#heading : this.#lane.read(block)
     if (line === null || heading === undefined) return this.#handOver(bytes)
     const [, method, target] = line as unknown as [string, string, string]
-    const hasBody = method === 'PUT'
+    const hasBody = method === 'PUT' || method === 'POST'
     const isWhole = bytes.length === headEnd + HEADERS_END.length + (heading.length ?? 0)
-    if (!isWhole || hasBody !== (heading.length !== undefined)) return this.#handOver(bytes)
+    const isOfType = method !== 'POST' || heading.contentType === BATCH_MEDIA_TYPE
+    if (!isWhole || !isOfType || hasBody !== (heading.length !== undefined)) return this.#handOver(bytes)
     if (this.#heading === undefined) this.#socket.setTimeout(HTTP_LIMITS.keepAliveTimeoutMs)
     this.#heading = heading
     this.method = method
     this.#isBusy = true
     const { edge } = this.#lane
     edge.guarded(this, this, () => {
+      const body = bytes.subarray(headEnd + HEADERS_END.length)
+      if (method === 'POST') return batchPlainly(edge, this, this, target, body)
       const key = keyOf(target)
       if (method === 'GET') readPlainly(edge, this, this, key)
       else if (method === 'DELETE') deletePlainly(edge, this, this, key)
-      else {
-        const value = bytes.subarray(headEnd + HEADERS_END.length)
-        putPlainly(edge, this, this, { key, value, contentType: heading.contentType })
-      }
+      else putPlainly(edge, this, this, { key, value: body, contentType: heading.contentType })
     })
   }
 

@@ -1,5 +1,8 @@
 // The fast lane: that nobody can tell by an answer which way it came, and that a connection changes ways without a byte lost.
 import { describe, expect, it } from 'vitest'
+import { BATCH_MEDIA_TYPE, encodeBatchRequest } from '../../src/api/batch-codec.ts'
+import type { BatchItem } from '../../src/api/batch-codec.ts'
+import { NO_CONDITION } from '../../src/api/commands.ts'
 import { QuorateError } from '../../src/api/errors.ts'
 import { RawConnection } from '../support/raw-http.ts'
 import { eventually, listenBench } from './harness.ts'
@@ -12,6 +15,27 @@ const STRANGE = 'X-Strange: 1\r\n'
 const get = (key: string, headers = HOST): string => `GET /v1/kv/${key} HTTP/1.1\r\n${headers}\r\n`
 const put = (key: string, value: string, headers = HOST): string =>
   `PUT /v1/kv/${key} HTTP/1.1\r\n${headers}Content-Length: ${value.length}\r\n\r\n${value}`
+
+/** Bytes as a string, one each. */
+const batchOf = (...items: BatchItem[]): string => Buffer.from(encodeBatchRequest(items)).toString('latin1')
+const batchPut: BatchItem = {
+  op: 'put',
+  key: 'a',
+  value: Buffer.from([0, 127, 128, 255]),
+  contentType: '',
+  condition: NO_CONDITION,
+  wantsPrevious: true,
+}
+const batchRead: BatchItem = {
+  op: 'read',
+  key: 'a',
+  consistency: 'linearizable',
+  maxStaleMs: undefined,
+  minRevision: undefined,
+}
+const BATCH = batchOf(batchPut, batchRead)
+const batch = (body: string, query = '', headers = HOST, type: string = BATCH_MEDIA_TYPE): string =>
+  `POST /v1/batch${query} HTTP/1.1\r\n${headers}Content-Type: ${type}\r\nContent-Length: ${body.length}\r\n\r\n${body}`
 
 interface LaneBench extends SocketBench {
   /** Requests that went through Node's server. */
@@ -41,6 +65,12 @@ describe('an answer on the fast lane', () => {
     ['of a DELETE of nothing', [`DELETE /v1/kv/a HTTP/1.1\r\n${HOST}\r\n`]],
     ['of a key of slashes and dots', [put('../a//b/.', 'x'), get('../a//b/.')]],
     ['of a key that is too long', [get('k'.repeat(4_097))]],
+    ['of a batch', [batch(BATCH), batch(BATCH, '?timeout=4750ms'), get('a')]],
+    ['of a batch without a body', [batch('')]],
+    ['of a batch that cannot be read', [batch('nonsense')]],
+    ['of a batch that has no time', [batch(BATCH, '?timeout=0ms')]],
+    ['of a batch that has too much time', [batch(BATCH, '?timeout=9999999ms')]],
+    ['of a batch that asks for too many values', [batch(batchOf(...Array.from({ length: 1_000 }, () => batchPut)))]],
   ])('%s is the same as on Node’s way', async (_what, requests) => {
     const lane = await laneBench()
     const node = await laneBench()
@@ -52,11 +82,7 @@ describe('an answer on the fast lane', () => {
       const [found, expected] = [await onLane.answer(), await onNode.answer()]
       const headers = (answer: typeof found): string[] =>
         [...answer.headers].filter(([name]) => name !== 'date').map(([name, value]) => `${name}: ${value}`)
-      expect([found.status, headers(found), found.body.toString()]).toEqual([
-        expected.status,
-        headers(expected),
-        expected.body.toString(),
-      ])
+      expect([found.status, headers(found), found.body]).toEqual([expected.status, headers(expected), expected.body])
       expect(found.headers.get('date')).toMatch(/GMT$/)
     }
     expect([lane.byNode(), node.byNode()]).toEqual([0, requests.length])
@@ -95,6 +121,11 @@ describe('what goes to Node’s server', () => {
     ['a content encoding', put('a', 'x', `${HOST}Content-Encoding: gzip\r\n`), 415],
     ['an idempotency key', put('a', 'x', `${HOST}Idempotency-Key: 1\r\n`), 201],
     ['another method', `OPTIONS /v1/kv/a HTTP/1.1\r\n${HOST}\r\n`, 204],
+    ['a batch of another type', batch(BATCH, '', HOST, 'application/json'), 415],
+    ['a batch with a condition', batch(BATCH, '', `${HOST}If-Match: *\r\n`), 400],
+    ['a batch with another query', batch(BATCH, '?wait=1s'), 400],
+    ['a batch without a length', `POST /v1/batch HTTP/1.1\r\n${HOST}Content-Type: ${BATCH_MEDIA_TYPE}\r\n\r\n`, 400],
+    ['a batch that is asked for', `GET /v1/batch HTTP/1.1\r\n${HOST}\r\n`, 405],
     ['another path', `GET /v1/status HTTP/1.1\r\n${HOST}\r\n`, 200],
   ])('is %s', async (_what, request, status) => {
     const { connect, byNode } = await laneBench()

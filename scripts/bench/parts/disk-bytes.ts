@@ -36,7 +36,7 @@ const SIZES = [
  * Keys are filled until so much was written: by then Quorate's log drops its oldest files and writes over them, as it does ever after. The
  * zeros that new ones begin with, 96 MiB in the life of a node, are no price of a put.
  */
-const FULL = { keys: 200_000, seconds: 12, fillBytes: 80 * 1024 ** 2 }
+const FULL = { keys: 200_000, seconds: 30, fillBytes: 80 * 1024 ** 2 }
 const SHORT = { keys: 10_000, seconds: 2, fillBytes: 0 }
 /** The device is looked at this often, and counts as quiet when so little was written in between. */
 const LOOK_MS = 500
@@ -47,7 +47,7 @@ export const diskBytes: Part = {
   name: 'disk-bytes',
   runs: 'matrix',
   summary: 'bytes written to the block device for each byte put, with values of 128 bytes and 1 KiB',
-  estimateSeconds: ({ isShort, etcd }) => (isShort ? 12 : 50) * (etcd === undefined ? 2 : 4),
+  estimateSeconds: ({ isShort, etcd }) => (isShort ? 12 : 70) * (etcd === undefined ? 2 : 4),
   run,
 }
 
