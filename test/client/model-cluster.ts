@@ -57,6 +57,8 @@ export class ModelCluster {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // As a node that closes does: whatever waits for it is answered before its server goes.
+    this.node.release()
     for (const { server } of this.#apps) server.server.closeAllConnections()
     await Promise.all(this.#apps.map(({ server }) => server.close()))
   }

@@ -111,6 +111,9 @@ describe('a node refuses to run', () => {
   })
 })
 
+const logEnd = ({ name, isRunning, output }: RealNode): string =>
+  `${name} (${isRunning ? 'runs' : 'has ended'}): ${output.slice(-800)}`
+
 describe('the peers refuse a node', () => {
   let cluster: RealCluster
   afterEach(() => cluster.close())
@@ -122,7 +125,7 @@ describe('the peers refuse a node', () => {
     two.start([], { QUORATE_PEER_SECRET: 'a-secret-that-all-members-know' })
     three.start([], { QUORATE_PEER_SECRET: 'a-secret-of-some-other-cluster' })
     await until(
-      'the refusal is told on both sides',
+      () => `the refusal is told on both sides; the logs end with: ${[one, two, three].map(logEnd).join('\n')}`,
       () => /secret/i.test(three.output) && /secret/i.test(one.output + two.output),
     )
     const answer = await until('it answers at all', () =>

@@ -46,7 +46,7 @@ export const IMPORT_TABLE: Readonly<Record<string, Allowed>> = {
   observability: { inside: ['lib', 'node/ports.ts'], outside: ['pino', 'pino-pretty', 'prom-client', 'node:stream'] },
   config: {
     inside: ['lib', 'node/ports.ts'],
-    outside: ['typebox', 'node:fs', 'node:net', 'node:path', 'node:crypto'],
+    outside: ['ajv', 'typebox', 'node:fs', 'node:net', 'node:path', 'node:crypto'],
   },
   ui: { inside: [], outside: [] },
   cli: EVERYTHING,
