@@ -1,7 +1,7 @@
-// The fast lane: plain GET, PUT and DELETE of one key, and the client's batches, read and answered on the socket itself. Node's HTTP server and Fastify cost
-// more than all that the node does for such a request (decisions/fast-lane.md). Only what is exactly as expected is taken: one
-// whole request in one piece, a plain target, a few known headers. Anything else goes to Node's server, with its connection, for
-// good; so every refusal, every limit and every header that means something is dealt with there and in one way only.
+// The fast lane: plain GET, PUT and DELETE of one key, and the client's batches, read and answered on the socket itself. Node's HTTP
+// server and Fastify cost more than all that the node does for such a request (decisions/fast-lane.md). Only what is exactly as expected
+// is taken: one whole request in one piece, a plain target, a few known headers. Anything else goes to Node's server, with its
+// connection, for good; so every refusal, every limit and every header that means something is dealt with there and in one way only.
 import { STATUS_CODES } from 'node:http'
 import type { IncomingHttpHeaders, Server } from 'node:http'
 import type { Socket } from 'node:net'
