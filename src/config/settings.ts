@@ -153,7 +153,7 @@ export const SETTINGS_SCHEMA = {
       group: 'advanced',
       placeholder: 'SIZE',
       description: 'memory for cached entries',
-      default: 24 * MiB,
+      default: 56 * MiB,
     },
     'log-segment-size': {
       type: 'integer',

@@ -51,7 +51,7 @@ describe('help', () => {
     expect(output.indexOf('Advanced options:')).toBeGreaterThan(output.indexOf('Common options:'))
     for (const name of SETTING_NAMES) expect(output).toContain(`--${name} <`)
     expect(output).toContain('--config <FILE>')
-    expect(output.replaceAll(/\s+/g, ' ')).toMatch(/--cache-size <SIZE> memory for cached entries \(default: 24MiB\)/)
+    expect(output.replaceAll(/\s+/g, ' ')).toMatch(/--cache-size <SIZE> memory for cached entries \(default: 56MiB\)/)
     expect(output).toContain('QUORATE_DATA_DIR')
     expect(output).toContain('--initial-cluster n1=127.0.0.1:7701')
     expect(output).not.toMatch(/--peer-secret(?!-file)/)

@@ -4,13 +4,14 @@ import { execPath } from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import type { NodeStatus } from '../../../src/api/status.ts'
+import { childEnvironment } from '../../../src/cli/dev-plan.ts'
 import { VERSION } from '../../../src/version.ts'
 import { freePorts, ServerProcess } from './server-process.ts'
 import { peerDoors, startedSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
 /** As `quorate dev` and the image set it. */
-const ENVIRONMENT = { MALLOC_ARENA_MAX: '2', NODE_OPTIONS: '--v8-pool-size=1' }
+const ENVIRONMENT = childEnvironment({}) as Record<string, string>
 
 const BIN = fileURLToPath(new URL('../../../dist/cli/quorate.cjs', import.meta.url))
 

@@ -2,36 +2,39 @@
 // The batches of the write-behind fill it with the bytes that they just encoded, reads of the disk with those that they got.
 // It never knows more than the table and never less than the disk: whoever asks looks at the table first.
 //
-// An entry is its header, the key, the stored pointer (none: there is no such key) and, maybe, the stored record. A write asks for
-// the pointer of its key, a read for both, and a record takes several times as much: so once there is not room for all, a record
-// is kept only for those who read it, and entries give up their records first (decisions/memory.md).
+// An entry is its header, the key, the payload of its pointer (none: there is no such key) and, maybe, the stored record. A write
+// asks for the pointer of its key, a read for both, and a record takes several times as much: so once there is not room for all, a
+// record is kept only for those who read it, and entries give up their records first (decisions/memory.md).
 //
 // The ring is filled from the head. What is in the way at the tail goes, unless it was used since it was written or last
 // passed: then it moves to the head, once (the second chance of the CLOCK algorithm, Corbató 1968).
+import { ByteReader } from '../../lib/bytes.ts'
 import type { KeyString } from '../../lib/bytes.ts'
 import type { RevisionId } from '../../kv/types.ts'
 import { hashOf, type IndexedEntries, KeyIndex } from './key-index.ts'
 import { readPointer, readRecord } from './record-codec.ts'
 import { ABSENT, isSameChange } from './slot.ts'
 import type { Slot } from './slot.ts'
-import { payloadOf } from './stored-value.ts'
+import { payloadIn, payloadOf } from './stored-value.ts'
 
-/** The index has four bytes a slot, and at least so many bytes of the bound for each: more slots than entries. */
-const BYTES_PER_SLOT = 32
+/** Of the bound for each slot of the index, its own four among them: enough slots for entries with short keys and no record. */
+const BYTES_PER_SLOT = 40
 const SLOTS_MIN = 4
 /** An entry larger than this share of the ring is not kept, so that one of them does not push out everything else. */
 const ENTRY_SHARE_MAX = 1 / 8
 /** Sizes are multiples of this: a key that is written again often has grown by a byte, and still fits where it was. */
-const GRAIN_BYTES = 16
+const GRAIN_BYTES = 8
+/** Each entry has room for so much of a pointer: a key that was looked up and is not there is written next, mostly. */
+const POINTER_ROOM_BYTES = 24
 const RING_BYTES_MIN = 16 * 1024
 /** A ring of this size is copied within milliseconds. The next one is as large as it may be: memory never written to costs nothing. */
 const RING_BYTES_COPIED_MAX = 16 * 1024 * 1024
 /** Entries that get their second chance for the sake of one that is written: no insertion moves all there is. */
 const CHANCES_MAX = 8
 
-// The header: the size of the entry, whose low bits are flags; the lengths of key and pointer, two bytes each; the key's hash. A
-// record has its length before it.
-const HEADER_BYTES = 12
+// The header: the size of the entry, whose low bits are flags; the lengths of key and pointer, two bytes each. A record has its
+// length before it.
+const HEADER_BYTES = 8
 const LENGTH_BYTES = 4
 const FLAGS = GRAIN_BYTES - 1
 const IS_USED = 1
@@ -39,12 +42,12 @@ const HAS_RECORD = 2
 /** The record was asked for, and not the pointer alone. */
 const IS_READ = 4
 
-const NOTHING = Buffer.alloc(0)
+const NOTHING: Uint8Array = Buffer.alloc(0)
 
 export class Cache implements IndexedEntries {
   readonly #ringBytesMax: number
   readonly #index: KeyIndex
-  #ring = NOTHING
+  #ring = Buffer.alloc(0)
   /** The same memory: headers are read as words. */
   #words = new Int32Array(0)
   /** Entries lie from the tail to the head; around the end of the ring, from the tail to the lap's end and from 0 to the head. */
@@ -55,8 +58,7 @@ export class Cache implements IndexedEntries {
   #isShort = false
 
   constructor(bytesMax: number) {
-    const slots = Math.max(SLOTS_MIN, 2 ** Math.floor(Math.log2(Math.max(1, bytesMax) / BYTES_PER_SLOT)))
-    this.#index = new KeyIndex(slots, this)
+    this.#index = new KeyIndex(Math.max(SLOTS_MIN, Math.floor(bytesMax / BYTES_PER_SLOT)), this)
     this.#ringBytesMax = Math.max(0, bytesMax - this.#index.sizeBytes) & ~FLAGS
   }
 
@@ -74,7 +76,7 @@ export class Cache implements IndexedEntries {
     const pointerAt = this.#pointerAt(at)
     const pointerEnd = this.#pointerEnd(at)
     if (pointerEnd === pointerAt) return ABSENT
-    const pointer = readPointer(payloadOf(ring, pointerAt, pointerEnd))
+    const pointer = readPointer(new ByteReader(ring, pointerAt, pointerEnd))
     if (!isWhole) return { pointer, record: undefined }
     // The value is a view, and this part of the ring will be something else's.
     const recordAt = pointerEnd + LENGTH_BYTES
@@ -84,11 +86,11 @@ export class Cache implements IndexedEntries {
   }
 
   /** Keeps copies of a key's stored pointer and, if there is room or it is read, record. Without a pointer there is no such key. */
-  set(key: KeyString, pointer: Uint8Array = NOTHING, record: Uint8Array = NOTHING): void {
+  set(key: KeyString, pointer?: Uint8Array, record: Uint8Array = NOTHING): void {
     const hash = hashOf(key)
     const before = this.#index.find(key, hash)
     const wantsRecord = !this.#isShort || (before !== undefined && this.#has(before, HAS_RECORD))
-    this.#keep(key, hash, before, pointer, wantsRecord ? record : NOTHING)
+    this.#keep(key, hash, before, pointer && payloadIn(pointer), wantsRecord ? record : NOTHING)
   }
 
   /** Adds the stored record to the pointer that names it, if that is here without one. */
@@ -98,30 +100,30 @@ export class Cache implements IndexedEntries {
     if (at === undefined) return
     const [pointerAt, pointerEnd] = [this.#pointerAt(at), this.#pointerEnd(at)]
     if (pointerEnd === pointerAt || this.#has(at, HAS_RECORD)) return
-    if (!isSameChange(readPointer(payloadOf(this.#ring, pointerAt, pointerEnd)).at, change)) return
+    if (!isSameChange(readPointer(new ByteReader(this.#ring, pointerAt, pointerEnd)).at, change)) return
     // Copied: making room for the record may move what lies in the ring.
     this.#keep(key, hash, at, Buffer.from(this.#ring.subarray(pointerAt, pointerEnd)), record)
   }
 
-  #keep(key: KeyString, hash: number, before: number | undefined, pointer: Uint8Array, record: Uint8Array): void {
+  /** `pointer` is a payload; empty: there is no such key. */
+  #keep(key: KeyString, hash: number, before: number | undefined, pointer = NOTHING, record = NOTHING): void {
     const sizeMax = this.#ringBytesMax * ENTRY_SHARE_MAX
     const whole = sizeOf(key, pointer, record)
     if (whole > sizeMax && record.length > 0) return this.#keep(key, hash, before, pointer, NOTHING)
     if (before !== undefined && whole <= sizeMax && this.#sizeAt(before) >= whole)
-      return this.#write(before, this.#sizeAt(before), hash, key, pointer, record)
+      return this.#write(before, this.#sizeAt(before), key, pointer, record)
     if (before !== undefined) this.#index.delete(before)
     if (whole > sizeMax) return
     const at = this.#reserve(whole)
-    this.#write(at, whole, hash, key, pointer, record)
-    this.#index.add(at)
+    this.#write(at, whole, key, pointer, record)
+    this.#index.add(at, hash)
   }
 
-  #write(at: number, size: number, hash: number, key: KeyString, pointer: Uint8Array, record: Uint8Array): void {
+  #write(at: number, size: number, key: KeyString, pointer: Uint8Array, record: Uint8Array): void {
     const ring = this.#ring
     const word = at / 4
     this.#words[word] = size | (record.length > 0 ? HAS_RECORD : 0)
     this.#words[word + 1] = key.length | (pointer.length << 16)
-    this.#words[word + 2] = hash
     const keyAt = at + HEADER_BYTES
     ring.write(key, keyAt, 'latin1')
     const pointerAt = keyAt + key.length
@@ -134,13 +136,14 @@ export class Cache implements IndexedEntries {
   // ------------------------------------------------------------------------------------------------------------ the entries
 
   hashAt(at: number): number {
-    return this.#words[at / 4 + 2]!
+    return hashOf(this.#ring.toString('latin1', at + HEADER_BYTES, this.#pointerAt(at)))
   }
 
   isKeyAt(at: number, key: KeyString): boolean {
     const keyAt = at + HEADER_BYTES
     if (this.#pointerAt(at) - keyAt !== key.length) return false
-    for (let nth = 0; nth < key.length; nth++) if (this.#ring[keyAt + nth] !== key.charCodeAt(nth)) return false
+    // From the end: what keys have in common is mostly how they begin.
+    for (let nth = key.length; nth-- > 0;) if (this.#ring[keyAt + nth] !== key.charCodeAt(nth)) return false
     return true
   }
 
@@ -226,5 +229,5 @@ const roundUp = (bytes: number): number => Math.ceil(bytes / GRAIN_BYTES) * GRAI
 
 function sizeOf(key: KeyString, pointer: Uint8Array, record: Uint8Array): number {
   const recordBytes = record.length === 0 ? 0 : LENGTH_BYTES + record.length
-  return roundUp(HEADER_BYTES + key.length + pointer.length + recordBytes)
+  return roundUp(HEADER_BYTES + key.length + Math.max(pointer.length, POINTER_ROOM_BYTES) + recordBytes)
 }

@@ -101,3 +101,6 @@ export function openValue(key: Uint8Array, stored: Buffer): ByteReader {
 /** The payload of a value that lies between two places and was checked before. */
 export const payloadOf = (bytes: Buffer, start: number, end: number): ByteReader =>
   new ByteReader(bytes, start + 1, end - CHECKSUM_BYTES)
+
+/** The payload of a value that was checked before, as a view. */
+export const payloadIn = (stored: Uint8Array): Uint8Array => stored.subarray(1, stored.length - CHECKSUM_BYTES)

@@ -128,6 +128,16 @@ describe('the cache', () => {
     expect(slots.filter((slot) => slot?.record !== undefined).length).toBeLessThan(300)
   })
 
+  it('has room for the pointers of 19,000 keys of 16 bytes in a mebibyte, also when each was looked up before it was there', () => {
+    const cache = new Cache(1024 * 1024)
+    const keys = Array.from({ length: 19_000 }, (_, nth) => `key/${String(nth).padStart(12, '0')}`)
+    for (const [nth, key] of keys.entries()) {
+      cache.set(key)
+      put(cache, key, 1_000_000 + nth, Buffer.alloc(128))
+    }
+    expect(keys.filter((key) => cache.get(key, false) === undefined)).toEqual([])
+  })
+
   it('keeps both of a key that is put again while its record is read', () => {
     const cache = new Cache(20_000)
     for (let nth = 0; nth < 1_000; nth++) put(cache, `key-${nth}`, nth + 2, Buffer.alloc(100))

@@ -3,10 +3,10 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { KeyIndex } from '../../../src/storage/state-db/key-index.ts'
 
-const SLOTS = 16
+const SLOTS = 15
 const FULL = 12
 
-/** Keys at places; the first character of a key is its hash, so that many share one, and one is negative. */
+/** Keys at places; the first character of a key decides its hash, so that many share one, and one is negative. */
 class Shelf {
   readonly keys = new Map<number, string>()
   readonly index = new KeyIndex(SLOTS, {
@@ -15,7 +15,7 @@ class Shelf {
   })
 
   hashOf(key: string): number {
-    return key === '' ? -1 : key.charCodeAt(0)
+    return key === '' ? -1 : key.charCodeAt(0) << 28
   }
 
   find(key: string): number | undefined {
@@ -40,7 +40,7 @@ describe('the index of keys', () => {
           const isFree = !shelf.keys.has(place)
           if (kind === 'add' && known === undefined && isFree && !shelf.index.isFull) {
             shelf.keys.set(place, key)
-            shelf.index.add(place)
+            shelf.index.add(place, shelf.hashOf(key))
             model.set(key, place)
           } else if (kind === 'move' && known !== undefined && isFree) {
             shelf.keys.set(place, key)
@@ -65,12 +65,12 @@ describe('the index of keys', () => {
   it('knows whether it still finds an entry, once another one took its place', () => {
     const shelf = new Shelf()
     shelf.keys.set(3, 'a').set(4, 'a')
-    shelf.index.add(3)
+    shelf.index.add(3, shelf.hashOf('a'))
     expect([shelf.index.has(3), shelf.index.has(4)]).toEqual([true, false])
     shelf.index.delete(4)
     expect(shelf.find('a')).toBe(3)
     shelf.index.delete(3)
-    shelf.index.add(4)
+    shelf.index.add(4, shelf.hashOf('a'))
     expect([shelf.index.has(3), shelf.index.has(4)]).toEqual([false, true])
   })
 })
