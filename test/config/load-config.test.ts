@@ -102,7 +102,7 @@ describe('precedence', () => {
       electionTimeoutMs: 300,
       logLevel: 'info',
       logFormat: 'auto',
-      cacheBytes: 25_165_824,
+      cacheBytes: 58_720_256,
       logSegmentBytes: 16_777_216,
       logRetainBytes: 67_108_864,
       logRetainEntries: 100_000,
