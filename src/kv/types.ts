@@ -29,7 +29,7 @@ export interface KeyPointer {
   readonly digest: Hash64
 }
 
-/** One change, whole (keyspace `r`). A deletion has no value. */
+/** One change, whole (keyspace `z`). A deletion has no value. */
 export interface KeyRecord {
   readonly at: RevisionId
   readonly key: KeyString

@@ -3,8 +3,12 @@
 //   k  user key                           the pointer to the key's latest change
 //   m  name                               replicated metadata: what a snapshot carries
 //   n  name                               this node's own notes: never replicated, never in a snapshot
-//   r  revision (8, big endian), sub (4)  the whole record of one change
 //   l, q, s  the state machine's own      its rows: leases, locks and elections, sessions and idempotency keys
+//   z  revision (8, big endian), sub (4)  the whole record of one change
+//
+// Records come last, so that a new one is beyond all that is stored: LevelDB then moves files of records from level to level, where
+// it would merge each with the one file that begins with the latest records and ends with whatever sorts after them
+// (decisions/records-last.md).
 //
 // a is reserved for users and roles.
 import type { KeyRange } from '../../api/commands.ts'
@@ -18,8 +22,8 @@ export const KEYSPACE = {
   meta: 0x6d,
   node: 0x6e,
   locks: 0x71,
-  records: 0x72,
   sessions: 0x73,
+  records: 0x7a,
 } as const
 
 /** The keyspaces of rows: their keys are what the state machine calls them, their values what it gave. */

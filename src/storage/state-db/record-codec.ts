@@ -1,4 +1,4 @@
-// The bytes of pointers (keyspace k) and records (keyspace r). FORMAT.md has them field by field. What the key says is not
+// The bytes of pointers (keyspace k) and records (keyspace z). FORMAT.md has them field by field. What the key says is not
 // repeated in the value: a pointer's user key, a record's revision and sub.
 import { type ByteReader, DecodeError } from '../../lib/bytes.ts'
 import type { ByteWriter, KeyString } from '../../lib/bytes.ts'
@@ -55,7 +55,7 @@ const RECORD_FLAG = {
 } as const
 const RECORD_FLAGS_KNOWN = 63
 
-/** Writes a pair of keyspace r. */
+/** Writes a pair of keyspace z. */
 export function encodeRecord(pairs: StoredPairs, record: KeyRecord): void {
   const { value, contentType, lease, predecessor, skip } = record
   writeRecordKey(pairs.begin(), record.at)

@@ -3,7 +3,7 @@
 //   length (4, of what follows)  format (1)  kind (1)  number (4, from 0)  payload  CRC-32 (4, of all before it)
 //
 // header:  magic, stream version, applied metadata, configuration
-// rows:    key length, value length, key, value as stored, and so on: keyspaces k, r, l, q, s, m, each in byte order
+// rows:    key length, value length, key, value as stored, and so on: keyspaces k, z, l, q, s, m, each in byte order
 // trailer: how many there were in k, in r, in l, q and s together, and in m; and the live digest again
 //
 // The format byte is 1; its high bit is reserved for sealed frames. The number finds lost, repeated and reordered frames.
@@ -27,7 +27,7 @@ export const FRAME_BYTES = 256 * 1024
 export const FRAME_BYTES_MAX = 4 * 1024 * 1024
 
 const MAGIC = 'QRTSTATE'
-const STREAM_VERSION = 2
+const STREAM_VERSION = 3
 const FRAME_FORMAT = 1
 const LENGTH_BYTES = 4
 const OVERHEAD_BYTES = 10
