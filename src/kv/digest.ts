@@ -9,13 +9,13 @@ export const DIGEST_VERSION = 1
 
 export const ZERO_DIGEST: Digest = { live: ZERO_HASH, history: ZERO_HASH }
 
-/** Keeps shares of different keyspaces apart, whatever their fields are. */
-const RECORD_KEYSPACE = 0x72 // 'r'
-const ROW_KEYSPACE = 0x6c // 'l', for all rows: their keys name their own
+/** Keep the shares of records and of rows apart, whatever their fields are. */
+const RECORD_TAG = 0x72
+const ROW_TAG = 0x6c
 
 /** One record's share of either sum. A deletion is not a record with an empty value. */
 export function recordShare(record: KeyRecord): Hash64 {
-  const hasher = new Hasher64(DIGEST_VERSION).number(RECORD_KEYSPACE).latin1(record.key)
+  const hasher = new Hasher64(DIGEST_VERSION).number(RECORD_TAG).latin1(record.key)
   if (record.value === undefined) hasher.number(0)
   else hasher.number(1).bytes(record.value)
   return hasher
@@ -30,7 +30,7 @@ export function recordShare(record: KeyRecord): Hash64 {
 
 /** The share of a row (lease, session, lock, ...) of `live`. Rows have no history. */
 export const rowShare = (key: RowKey, value: Uint8Array): Hash64 =>
-  new Hasher64(DIGEST_VERSION).number(ROW_KEYSPACE).latin1(key).bytes(value).finish()
+  new Hasher64(DIGEST_VERSION).number(ROW_TAG).latin1(key).bytes(value).finish()
 
 /** The digest after one change: `replaced` is the pointer that it takes the place of, `share` its record's share. */
 export function digestAfter(digest: Digest, change: Change, share: Hash64, replaced: KeyPointer | undefined): Digest {
