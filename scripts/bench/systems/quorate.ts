@@ -11,7 +11,7 @@ import { peerDoors, startedSystem, until } from './system.ts'
 import type { RunningNode, RunningSystem, StartOptions, System } from './system.ts'
 
 /** As `quorate dev` and the image set it. */
-const ENVIRONMENT = childEnvironment({}) as Record<string, string>
+const ENVIRONMENT = childEnvironment({})
 
 const BIN = fileURLToPath(new URL('../../../dist/cli/quorate.cjs', import.meta.url))
 

@@ -9,12 +9,12 @@ const OUTPUT_KEPT = 4_000
 export class ServerProcess {
   readonly command: string
   readonly args: readonly string[]
-  readonly #environment: Readonly<Record<string, string>>
+  readonly #environment: Readonly<NodeJS.ProcessEnv>
   #child: ChildProcess | undefined
   #exited: Promise<void> = Promise.resolve()
   #output = ''
 
-  constructor(command: string, args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  constructor(command: string, args: readonly string[], environment: Readonly<NodeJS.ProcessEnv> = {}) {
     this.command = command
     this.args = args
     this.#environment = environment

@@ -4,7 +4,7 @@
 //
 // header:  magic, stream version, applied metadata, configuration
 // rows:    key length, value length, key, value as stored, and so on: keyspaces k, z, l, q, s, m, each in byte order
-// trailer: how many there were in k, in r, in l, q and s together, and in m; and the live digest again
+// trailer: how many there were in k, in z, in l, q and s together, and in m; and the live digest again
 //
 // The format byte is 1; its high bit is reserved for sealed frames. The number finds lost, repeated and reordered frames.
 // A reader takes the stream in pieces of any size.
