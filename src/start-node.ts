@@ -15,7 +15,7 @@ import { type NodeOptions, QuorateNode } from './node/quorate-node.ts'
 import { openAmnesiaNote } from './storage/amnesia-note.ts'
 import { type DataDirectory, openDataDirectory } from './storage/data-directory.ts'
 import { nodeFileSystem } from './storage/node-file-system.ts'
-import { openStateStorage } from './storage/state-db/index.ts'
+import { openStateStorage, prepareLevelDb } from './storage/state-db/index.ts'
 import { openRaftLog } from './storage/wal/index.ts'
 import { TcpTransport } from './transport/tcp-transport.ts'
 import { VERSION } from './version.ts'
@@ -136,6 +136,7 @@ async function openStorage(config: NodeConfig, directory: DataDirectory, logger:
     logger,
     clock: systemClock,
     cacheBytesMax: config.cacheBytes,
+    leveldb: await prepareLevelDb(groupPath, logger),
   })
   closers.push(() => states.current.close())
   const log = await openRaftLog({

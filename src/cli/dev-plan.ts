@@ -30,8 +30,11 @@ export const NODES_MAX = 7
 const HOST = '127.0.0.1'
 const PORT_STEP = 10
 
-/** For glibc: two arenas, and what is at least a mebibyte goes back to the system when it is freed. */
-const GLIBC_MEMORY = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '8388608' }
+/** For glibc: one arena for all threads, and what is at least a mebibyte goes back to the system when it is freed. */
+const GLIBC_MEMORY = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '8388608' }
+
+/** For V8: one thread helps it, and the halves of its young generation have 16 MiB, the default of Node.js 20, on later ones, too. */
+const V8_OPTIONS = ['--v8-pool-size=1', '--max-semi-space-size=16']
 
 /** Settings that each node has for itself. Inherited from the environment they would be the same for all, and wrong. */
 const OWN_VARIABLES = [
@@ -73,12 +76,13 @@ export function planNodes(options: DevOptions): readonly DevNode[] {
 /**
  * The environment of the nodes: this process's, without what each node has for itself, and with what is read before any code of ours
  * runs. In each of many arenas glibc keeps what threads gave back, and in their midst the holes that large buffers left, together a
- * sixth of a node's memory (decisions/memory.md); several threads that help V8 to collect garbage keep the one that serves from its
- * processor (decisions/one-helper-for-v8.md).
+ * sixth of a node's memory, and in a young generation as large as that of Node.js 24 what is dead keeps buffers alive
+ * (decisions/memory.md); several threads that help V8 to collect garbage keep the one that serves from its processor
+ * (decisions/one-helper-for-v8.md).
  */
 export function childEnvironment(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   // Of an option that is given twice the last one counts.
-  const nodeOptions = ['--v8-pool-size=1', env['NODE_OPTIONS'] ?? ''].join(' ').trim()
+  const nodeOptions = [...V8_OPTIONS, env['NODE_OPTIONS'] ?? ''].join(' ').trim()
   const copy: NodeJS.ProcessEnv = { ...GLIBC_MEMORY, ...env, NODE_OPTIONS: nodeOptions }
   for (const variable of OWN_VARIABLES) delete copy[variable]
   return copy

@@ -31,6 +31,8 @@ const RING_BYTES_MIN = 16 * 1024
 const RING_BYTES_COPIED_MAX = 16 * 1024 * 1024
 /** Entries that get their second chance for the sake of one that is written: no insertion moves all there is. */
 const CHANCES_MAX = 8
+/** While there is not room for all, one record of so many that reads bring from disk is kept: what is read often soon is among them. */
+const RECORDS_PER_KEPT = 16
 
 // The header: the size of the entry, whose low bits are flags; the lengths of key and pointer, two bytes each. A record has its
 // length before it.
@@ -56,6 +58,7 @@ export class Cache implements IndexedEntries {
   #lapEnd: number | undefined
   /** There is not room for all: something had to go. */
   #isShort = false
+  #recordsBrought = 0
 
   constructor(bytesMax: number) {
     this.#index = new KeyIndex(Math.max(SLOTS_MIN, Math.floor(bytesMax / BYTES_PER_SLOT)), this)
@@ -93,8 +96,12 @@ export class Cache implements IndexedEntries {
     this.#keep(key, hash, before, pointer && payloadIn(pointer), wantsRecord ? record : NOTHING)
   }
 
-  /** Adds the stored record to the pointer that names it, if that is here without one. */
+  /**
+   * Adds the stored record to the pointer that names it, if that is here without one; once there is not room for all, seldom:
+   * reads all over the keys would else push out the pointers of most for records that nobody asks for again.
+   */
   attach(key: KeyString, change: RevisionId, record: Uint8Array): void {
+    if (this.#isShort && ++this.#recordsBrought % RECORDS_PER_KEPT > 0) return
     const hash = hashOf(key)
     const at = this.#index.find(key, hash)
     if (at === undefined) return

@@ -4,12 +4,13 @@ import type { Clock, ClusterConfiguration, Logger, StateStorage } from '../../no
 import type { FileSystem } from '../file-system.ts'
 import { nodeFileSystem } from '../node-file-system.ts'
 import type { EngineStore } from './engine.ts'
-import { LEVELDB_DEFAULTS, LevelDbStore } from './leveldb-engine.ts'
+import { LEVELDB_DEFAULTS, LevelDbStore, MAPPED_FILES_MAX } from './leveldb-engine.ts'
 import type { LevelDbOptions } from './leveldb-engine.ts'
 import type { RowDigest } from './rows.ts'
 import type { RecordDigest } from './snapshot-receiver.ts'
 import type { StateDbLimits } from './state-db.ts'
 import { openStateDirectory } from './state-storage.ts'
+import { keepFilesUnmapped } from './unmapped-files.ts'
 
 export { MemoryStore } from './memory-engine.ts'
 export type { ScheduleWork } from './memory-engine.ts'
@@ -40,6 +41,23 @@ export interface OpenStateOptions extends Partial<StateDbLimits> {
   readonly fileSystem?: FileSystem
   /** The databases; LevelDB under `directory` unless given. The simulator gives a {@link MemoryStore}. */
   readonly store?: EngineStore
+}
+
+/**
+ * Has LevelDB read the files of states that are opened from here on, instead of mapping them. Where that cannot be had, it is
+ * to have few files open. Makes and removes the folder `maps` of the directory.
+ */
+export async function prepareLevelDb(directory: string, logger: Logger): Promise<Partial<LevelDbOptions>> {
+  try {
+    await keepFilesUnmapped(`${directory}/maps`)
+    return {}
+  } catch (error) {
+    logger.warn(
+      { error: String(error) },
+      'LevelDB maps its files into memory: with many keys this node takes more memory, and its reads from disk more time',
+    )
+    return { maxOpenFiles: MAPPED_FILES_MAX }
+  }
 }
 
 /** Opens the current state, or makes the first one; removes what earlier crashes left behind. */

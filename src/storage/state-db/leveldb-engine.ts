@@ -22,8 +22,9 @@ const MiB = 1024 * KiB
 export interface LevelDbOptions {
   /** LevelDB's own table in memory and its log; two of them may exist at a time. */
   readonly writeBufferSize: number
-  /** Blocks read and kept uncompressed. Ours (cache.ts) holds single keys; this one saves reads of the rest. */
+  /** Blocks that were read. Ours (cache.ts) holds single keys; this one is for records that lie side by side and are listed. */
   readonly cacheSize: number
+  /** Of each it keeps the index and the filter in memory; or all of it that is looked at, where it maps files. */
   readonly maxOpenFiles: number
   readonly maxFileSize: number
   readonly blockSize: number
@@ -31,11 +32,14 @@ export interface LevelDbOptions {
 
 export const LEVELDB_DEFAULTS: LevelDbOptions = {
   writeBufferSize: 16 * MiB,
-  cacheSize: 16 * MiB,
-  maxOpenFiles: 64,
+  cacheSize: 1 * MiB,
+  maxOpenFiles: 1000,
   maxFileSize: 1 * MiB,
   blockSize: 4 * KiB,
 }
+
+/** The least that LevelDB accepts: how many files may be open where it maps them. */
+export const MAPPED_FILES_MAX = 64
 
 /** What one call of a range may hold in memory. */
 const RANGE_BYTES = 256 * KiB

@@ -34,6 +34,12 @@ function put(cache: Cache, key: string, revision: number, value: Buffer): void {
   cache.set(key, storedPointer(key, revision), storedRecord(key, revision, value))
 }
 
+/** As often as it takes where there is not room for all. */
+function attachOften(cache: Cache, key: string, revision: number, value: Buffer): void {
+  for (let times = 0; times < 16; times++)
+    cache.attach(key, { revision, sub: 0 }, storedRecord(key, revision, value))
+}
+
 const text = (slot: Slot | undefined): string | undefined =>
   slot?.record?.value && Buffer.from(slot.record.value).toString()
 
@@ -138,13 +144,23 @@ describe('the cache', () => {
     expect(keys.filter((key) => cache.get(key, false) === undefined)).toEqual([])
   })
 
+  it('keeps the pointers of most keys while records all over them are read', () => {
+    const cache = new Cache(1024 * 1024)
+    const keys = Array.from({ length: 19_000 }, (_, nth) => `key/${String(nth).padStart(12, '0')}`)
+    for (const [nth, key] of keys.entries()) put(cache, key, nth + 2, Buffer.alloc(128))
+    for (const [nth, key] of keys.entries())
+      cache.attach(key, { revision: nth + 2, sub: 0 }, storedRecord(key, nth + 2, Buffer.alloc(128)))
+    // With each of these records a third of the keys would have had room.
+    expect(keys.filter((key) => cache.get(key, false) !== undefined).length).toBeGreaterThan(14_000)
+  })
+
   it('keeps both of a key that is put again while its record is read', () => {
     const cache = new Cache(20_000)
     for (let nth = 0; nth < 1_000; nth++) put(cache, `key-${nth}`, nth + 2, Buffer.alloc(100))
     cache.set('a', storedPointer('a', 2_000))
     put(cache, 'a', 2_001, Buffer.from('not asked for'))
     expect(cache.get('a', true)?.record).toBeUndefined()
-    cache.attach('a', { revision: 2_001, sub: 0 }, storedRecord('a', 2_001, Buffer.from('now it is')))
+    attachOften(cache, 'a', 2_001, Buffer.from('now it is'))
     put(cache, 'a', 2_002, Buffer.from('and the next'))
     expect(text(cache.get('a', true))).toBe('and the next')
   })
