@@ -21,7 +21,7 @@ COPY --from=build /build/dist dist
 RUN ln -s /opt/quorate/dist/cli/quorate.cjs /usr/local/bin/quorate \
  && mkdir /data && chown node:node /data
 ENV NODE_ENV=production \
-    MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=8388608 \
+    MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=1048576 MALLOC_TRIM_THRESHOLD_=8388608 \
     NODE_OPTIONS="--v8-pool-size=1 --max-semi-space-size=16" \
     QUORATE_DATA_DIR=/data \
     QUORATE_LISTEN=0.0.0.0:7700 \

@@ -30,8 +30,8 @@ export const NODES_MAX = 7
 const HOST = '127.0.0.1'
 const PORT_STEP = 10
 
-/** For glibc: one arena for all threads, and what is at least a mebibyte goes back to the system when it is freed. */
-const GLIBC_MEMORY = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '8388608' }
+/** For glibc: two arenas, and what is at least a mebibyte goes back to the system when it is freed. */
+const GLIBC_MEMORY = { MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576', MALLOC_TRIM_THRESHOLD_: '8388608' }
 
 /** For V8: one thread helps it, and the halves of its young generation have 16 MiB, the default of Node.js 20, on later ones, too. */
 const V8_OPTIONS = ['--v8-pool-size=1', '--max-semi-space-size=16']

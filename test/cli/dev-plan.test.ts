@@ -37,7 +37,7 @@ describe('the plan', () => {
       QUORATE_HEARTBEAT_MS: '60',
     }
     const env = childEnvironment(hostile)
-    expect(env).toMatchObject({ MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '1048576' })
+    expect(env).toMatchObject({ MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '1048576' })
     expect(childEnvironment({ MALLOC_ARENA_MAX: '8' })).toMatchObject({ MALLOC_ARENA_MAX: '8' })
     expect(childEnvironment({ NODE_OPTIONS: '--v8-pool-size=4' })).toMatchObject({
       NODE_OPTIONS: '--v8-pool-size=1 --max-semi-space-size=16 --v8-pool-size=4',

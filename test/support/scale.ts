@@ -23,6 +23,12 @@ export async function residentMiB(node: RealNode): Promise<number> {
   return Math.round(Number(kib) / 1024)
 }
 
+/** The files that the kernel says the process has mapped into its memory. */
+export async function mappedFiles(node: RealNode): Promise<readonly string[]> {
+  const text = await readFile(`/proc/${node.pid}/maps`, 'utf8')
+  return text.split('\n').flatMap((line) => /\s(\/.*)$/.exec(line)?.[1] ?? [])
+}
+
 export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b)
   const middle = sorted[Math.floor(sorted.length / 2)]

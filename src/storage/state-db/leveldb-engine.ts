@@ -31,10 +31,10 @@ export interface LevelDbOptions {
 }
 
 export const LEVELDB_DEFAULTS: LevelDbOptions = {
-  writeBufferSize: 16 * MiB,
+  writeBufferSize: 24 * MiB,
   cacheSize: 1 * MiB,
   maxOpenFiles: 1000,
-  maxFileSize: 1 * MiB,
+  maxFileSize: 2 * MiB,
   blockSize: 4 * KiB,
 }
 

@@ -60,13 +60,20 @@ async function openEmptyTables(directory: string): Promise<unknown> {
 const tableName = (number: number): string => `${String(number).padStart(6, '0')}.ldb`
 
 /** The one key that the nth table could hold: a look-up has to open it to find that it does not. */
-const keyOf = (nth: number): Buffer => new ByteWriter(2).uint8(nth >> 8).uint8(nth & 0xff).finish()
+const keyOf = (nth: number): Buffer =>
+  new ByteWriter(2)
+    .uint8(nth >> 8)
+    .uint8(nth & 0xff)
+    .finish()
 
 /** One block without entries, which is both index and index of what belongs to the table, and the footer. */
 function emptyTable(): Buffer {
   const block = new ByteWriter().uint32(0).uint32(1).finish()
   const handle = Buffer.of(0, block.length)
-  const trailer = new ByteWriter().uint8(0).uint32(masked(crc32c(Buffer.concat([block, Buffer.of(0)])))).finish()
+  const trailer = new ByteWriter()
+    .uint8(0)
+    .uint32(masked(crc32c(Buffer.concat([block, Buffer.of(0)]))))
+    .finish()
   const handles = Buffer.concat([handle, handle], 40)
   const magic = Buffer.from('57fb808b247547db', 'hex')
   return Buffer.concat([block, trailer, handles, magic])
@@ -83,7 +90,11 @@ function manifest(): Buffer {
   const size = emptyTable().length
   for (let nth = 0; nth < MAPS; nth++) {
     const internalKey = new ByteWriter().bytes(keyOf(nth)).uint64(1).finish()
-    edit.varint(7).varint(LEVEL_LAST).varint(TABLE_NUMBER_FIRST + nth).varint(size)
+    edit
+      .varint(7)
+      .varint(LEVEL_LAST)
+      .varint(TABLE_NUMBER_FIRST + nth)
+      .varint(size)
     for (let bound = 0; bound < 2; bound++) edit.varint(internalKey.length).bytes(internalKey)
   }
   return edit.finish()
@@ -93,7 +104,11 @@ function manifest(): Buffer {
 function logRecord(body: Buffer): Buffer {
   const type = Buffer.of(1)
   const checksum = masked(crc32c(Buffer.concat([type, body])))
-  const header = new ByteWriter().uint32(checksum).uint8(body.length & 0xff).uint8(body.length >> 8).bytes(type)
+  const header = new ByteWriter()
+    .uint32(checksum)
+    .uint8(body.length & 0xff)
+    .uint8(body.length >> 8)
+    .bytes(type)
   return Buffer.concat([header.finish(), body])
 }
 

@@ -36,8 +36,7 @@ function put(cache: Cache, key: string, revision: number, value: Buffer): void {
 
 /** As often as it takes where there is not room for all. */
 function attachOften(cache: Cache, key: string, revision: number, value: Buffer): void {
-  for (let times = 0; times < 16; times++)
-    cache.attach(key, { revision, sub: 0 }, storedRecord(key, revision, value))
+  for (let times = 0; times < 16; times++) cache.attach(key, { revision, sub: 0 }, storedRecord(key, revision, value))
 }
 
 const text = (slot: Slot | undefined): string | undefined =>
