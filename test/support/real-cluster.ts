@@ -1,7 +1,7 @@
 // Real processes on loopback, as users run them: starts, kills, pauses and restarts `quorate serve`, and waits on states.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -43,33 +43,50 @@ export async function until<T>(
 
 /**
  * Below those that the kernel gives out by itself: a node that is not up yet, or is down for a while, finds its port free when it comes.
- * Each worker has some of its own, because another one's cluster starts at the same time.
+ * A process has a block of them, because another one's cluster starts at the same time.
  */
 const PORTS_FROM = 12_000
-const PORTS_A_WORKER = 1_000
-const WORKERS = 20
-const firstPort = PORTS_FROM + (Number(process.env['VITEST_POOL_ID'] ?? 0) % WORKERS) * PORTS_A_WORKER
-/** Somewhere: the nodes of another run, or of this worker's last file, may still be ending. */
-let portsTaken = Math.floor(Math.random() * PORTS_A_WORKER)
+const PORTS_TO = 32_000
+const PORTS_A_BLOCK = 200
 
-async function freePorts(count: number): Promise<number[]> {
-  const ports: number[] = []
-  while (ports.length < count) {
-    const port = firstPort + (portsTaken++ % PORTS_A_WORKER)
-    if (await isFree(port)) ports.push(port)
-  }
-  return ports
-}
-
-const isFree = (port: number): Promise<boolean> =>
+/** Resolves with a server on the port, or with nothing where somebody has it. */
+const listen = (port: number): Promise<Server | undefined> =>
   new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(false)
+      if (error.code === 'EADDRINUSE') resolve(undefined)
       else reject(error)
     })
-    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+    server.listen(port, '127.0.0.1', () => resolve(server))
   })
+
+/** Resolves with the first port of a block. Who listens on it has the others, and does for as long as the process lives. */
+async function claimBlock(): Promise<number> {
+  for (let first = PORTS_FROM; first < PORTS_TO; first += PORTS_A_BLOCK) {
+    const claim = await listen(first)
+    if (claim === undefined) continue
+    claim.unref()
+    return first
+  }
+  throw new Error(`somebody listens on each ${PORTS_A_BLOCK}th port from ${PORTS_FROM} to ${PORTS_TO}`)
+}
+
+let block: Promise<number> | undefined
+let portsTaken = 0
+
+async function freePorts(count: number): Promise<number[]> {
+  const first = await (block ??= claimBlock())
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = first + 1 + (portsTaken++ % (PORTS_A_BLOCK - 1))
+    // Whoever held the block before may have left nodes that run.
+    const server = await listen(port)
+    if (server === undefined) continue
+    await new Promise((resolve) => server.close(resolve))
+    ports.push(port)
+  }
+  return ports
+}
 
 /** One member: its process, when it runs, and its address. */
 export class RealNode {
