@@ -9,6 +9,7 @@ import type { PurgeItem } from './purge-list.ts'
 import { encodePointer, encodeRecord, readPointer, readPurgeItem, readRecord } from './record-codec.ts'
 import type { Slot } from './slot.ts'
 import { payloadOf, StoredPairs } from './stored-value.ts'
+import type { BatchRecords } from './witness.ts'
 
 /** Beginnings that are noted of a change: its record's key, its stored record, its pointer's key, its stored pointer. */
 const MARKS = 4
@@ -22,6 +23,7 @@ export class EncodedChanges {
   #keys: KeyString[] = []
   /** Four a change; the first of the next one ends its stored pointer. */
   #marks: number[] = [0]
+  #recordBytes = 0
 
   /** `bytesExpected` spares it from growing. */
   constructor(bytesExpected: number) {
@@ -36,6 +38,11 @@ export class EncodedChanges {
     return this.#pairs.length
   }
 
+  /** What they bring to the database of records. */
+  get records(): BatchRecords | undefined {
+    return this.count === 0 ? undefined : { last: this.at(this.count - 1), bytes: this.#recordBytes }
+  }
+
   get sizeBytes(): number {
     return this.#pairs.length + this.#keys.length * CHANGE_BYTES
   }
@@ -44,9 +51,11 @@ export class EncodedChanges {
   add({ pointer, record }: Change): void {
     const { key } = record
     const pairs = this.#pairs
+    const start = pairs.length
     encodeRecord(pairs, record)
     const recordAt = pairs.valueAt
     const pointerKeyAt = pairs.length
+    this.#recordBytes += pointerKeyAt - start
     encodePointer(pairs, key, pointer)
     this.#marks.push(recordAt, pointerKeyAt, pairs.valueAt, pairs.length)
     this.#keys.push(key)
@@ -57,6 +66,7 @@ export class EncodedChanges {
     const start = this.#pairs.append(others.#pairs)
     for (const key of others.#keys) this.#keys.push(key)
     for (let at = 1; at < others.#marks.length; at++) this.#marks.push(start + others.#marks[at]!)
+    this.#recordBytes += others.#recordBytes
   }
 
   /** Begins anew, in the same memory: views of what there was are overwritten. */
@@ -65,6 +75,7 @@ export class EncodedChanges {
     else this.#pairs = new StoredPairs()
     this.#keys = []
     this.#marks = [0]
+    this.#recordBytes = 0
   }
 
   key(change: number): KeyString {

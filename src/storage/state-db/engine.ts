@@ -1,11 +1,14 @@
 // The port to the ordered map of bytes under the state database, as narrow as we can live with. LevelDB implements it
 // (leveldb-engine.ts), and a map in memory for tests and the simulator (memory-engine.ts).
 
-/** Atomic; the bytes given are copied by the call. */
+/** The bytes given are copied by the call. */
 export interface EngineBatch {
   put(key: Uint8Array, value: Uint8Array): void
   delete(key: Uint8Array): void
-  /** Resolves when durable. One write at a time: engines do not order concurrent ones. The batch is used up. */
+  /**
+   * Resolves when durable. What it does to records is so before the rest, each of the two atomic: after a crash the first may be there
+   * without the second. One write at a time: engines do not order concurrent ones. The batch is used up.
+   */
   write(): Promise<void>
 }
 
@@ -16,7 +19,7 @@ export interface EngineSnapshot {
 
 export type EngineRow = readonly [key: Buffer, value: Buffer]
 
-/** A walk in byte order, or against it. One `next` at a time. */
+/** A walk in byte order, or against it, through records or through the rest. One `next` at a time. */
 export interface EngineRange {
   /** Up to `rowsMax` more rows, fewer where they are large; empty at the end. */
   next(rowsMax: number): Promise<readonly EngineRow[]>
@@ -33,7 +36,10 @@ export interface RangeOptions {
 }
 
 export interface Engine {
-  /** In the order of the keys; undefined where there is none. What is returned belongs to the caller. */
+  /**
+   * In the order of the keys; undefined where there is none. Records are of one moment, and the rest of one. What is returned belongs
+   * to the caller.
+   */
   getMany(keys: readonly Buffer[], snapshot?: EngineSnapshot): Promise<readonly (Buffer | undefined)[]>
   batch(): EngineBatch
   range(options: RangeOptions): EngineRange

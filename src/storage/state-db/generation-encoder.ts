@@ -36,11 +36,12 @@ export function* encodeGeneration(generation: Generation, batch: EngineBatch, ca
     cache.set(key)
     if (isTurnOver()) yield
   }
-  for (const at of generation.removals) {
+  const { records, purgedLists } = generation.unneeded
+  for (const at of records) {
     batch.delete(recordKey(at))
     if (isTurnOver()) yield
   }
-  for (const last of generation.purgedLists) batch.delete(purgeListKey(last))
+  for (const last of purgedLists) batch.delete(purgeListKey(last))
   const writer = new ByteWriter()
   for (const { key: rowKey, value } of generation.rows.latest) {
     const key = rowKeyBytes(rowKey)
@@ -52,13 +53,14 @@ export function* encodeGeneration(generation: Generation, batch: EngineBatch, ca
 }
 
 function encodeNotes(generation: Generation, batch: EngineBatch, writer: ByteWriter): void {
-  const { meta, checkpoints, historyProgress } = generation
+  const { meta, checkpoints, unneeded } = generation
   const put = (key: Buffer, write: (into: ByteWriter) => void): void => {
     beginValue(writer.reset())
     write(writer)
     batch.put(key, sealValue(writer, key))
   }
   if (checkpoints !== undefined) put(META_KEY.digests, (into) => writeCheckpoints(into, checkpoints))
-  if (historyProgress !== undefined) put(NODE_KEY.history, (into) => writeRevisionId(into, historyProgress))
+  const { progress } = unneeded
+  if (progress !== undefined) put(NODE_KEY.history, (into) => writeRevisionId(into, progress))
   if (meta !== undefined) put(META_KEY.applied, (into) => writeMeta(into, meta))
 }

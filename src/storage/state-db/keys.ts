@@ -1,4 +1,4 @@
-// The keyspaces of the database: one prefix byte each, then a key whose byte order is the order we need.
+// The keyspaces of the state: one prefix byte each, then a key whose byte order is the order we need.
 //
 //   k  user key                           the pointer to the key's latest change
 //   m  name                               replicated metadata: what a snapshot carries
@@ -6,15 +6,13 @@
 //   l, q, s  the state machine's own      its rows: leases, locks and elections, sessions and idempotency keys
 //   z  revision (8, big endian), sub (4)  the whole record of one change
 //
-// Records come last, so that a new one is beyond all that is stored: LevelDB then moves files of records from level to level, where
-// it would merge each with the one file that begins with the latest records and ends with whatever sorts after them
-// (decisions/records-last.md).
+// Records lie in a database of their own (split-engine.ts), all else in another.
 //
 // a is reserved for users and roles.
 import type { KeyRange } from '../../api/commands.ts'
 import { DecodeError } from '../../lib/bytes.ts'
 import type { ByteWriter, KeyString } from '../../lib/bytes.ts'
-import type { RevisionId, RowKey } from '../../kv/types.ts'
+import type { Revision, RevisionId, RowKey } from '../../kv/types.ts'
 
 export const KEYSPACE = {
   pointers: 0x6b,
@@ -63,6 +61,14 @@ export function recordKey(at: RevisionId): Buffer {
   putRevisionId(key, 1, at)
   return key
 }
+
+export const isRecordKey = (key: Uint8Array): boolean => key[0] === KEYSPACE.records
+
+/** The records of the changes after `revision`. */
+export const recordsAfter = (revision: Revision): { gte: Buffer; lt: Buffer } => ({
+  gte: recordKey({ revision: revision + 1, sub: 0 }),
+  lt: Buffer.of(KEYSPACE.records + 1),
+})
 
 function putRevisionId(key: Buffer, offset: number, { revision, sub }: RevisionId): void {
   key.writeUInt32BE(Math.floor(revision / 2 ** 32), offset)

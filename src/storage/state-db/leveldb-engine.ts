@@ -1,4 +1,4 @@
-// The engine on LevelDB, and the folder of numbered databases. Keys and values are always byte arrays: with text keys the
+// The engine on LevelDB, and the folder of numbered states. Keys and values are always byte arrays: with text keys the
 // synchronous read of this binding returns another key's value when a multi-byte character straddles its buffer (measured).
 import { promises as fs } from 'node:fs'
 import type { ClassicLevel } from 'classic-level'
@@ -15,13 +15,15 @@ import type {
   RangeOptions,
 } from './engine.ts'
 import { StateCorruptionError, StateDirectoryError } from './errors.ts'
+import { SplitEngine } from './split-engine.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
 
 export interface LevelDbOptions {
-  /** LevelDB's own table in memory and its log; two of them may exist at a time. */
-  readonly writeBufferSize: number
+  /** LevelDB's own tables in memory, for records and for the rest, and their logs; two of each may exist at a time. */
+  readonly recordsBufferSize: number
+  readonly restBufferSize: number
   /** Blocks that were read. Ours (cache.ts) holds single keys; this one is for records that lie side by side and are listed. */
   readonly cacheSize: number
   /** Of each it keeps the index and the filter in memory; or all of it that is looked at, where it maps files. */
@@ -31,7 +33,8 @@ export interface LevelDbOptions {
 }
 
 export const LEVELDB_DEFAULTS: LevelDbOptions = {
-  writeBufferSize: 24 * MiB,
+  recordsBufferSize: 8 * MiB,
+  restBufferSize: 16 * MiB,
   cacheSize: 1 * MiB,
   maxOpenFiles: 1000,
   maxFileSize: 2 * MiB,
@@ -62,7 +65,8 @@ class LevelDbBatch implements EngineBatch {
   }
 
   async write(): Promise<void> {
-    await this.#batch.write({ sync: true })
+    if (this.#batch.length === 0) await this.#batch.close()
+    else await this.#batch.write({ sync: true })
   }
 }
 
@@ -136,7 +140,7 @@ class LevelDbEngine implements Engine {
   }
 }
 
-/** Databases in the folders `1`, `2`, ... of a directory. */
+/** States in the folders `1`, `2`, ... of a directory: a database, and in its folder `records` another one. */
 export class LevelDbStore implements EngineStore {
   readonly #directory: string
   readonly #fileSystem: FileSystem
@@ -161,34 +165,51 @@ export class LevelDbStore implements EngineStore {
       .sort((a, b) => a - b)
   }
 
+  /** The database of records is made first. */
   async isBlank(number: number): Promise<boolean> {
     return (await this.#fileSystem.stat(`${this.describe(number)}/CURRENT`)) === undefined
   }
 
   async open(number: number, mode: 'existing' | 'new'): Promise<Engine> {
-    if (mode === 'new') await this.#fileSystem.makeDirectory(this.#directory)
+    const where = this.describe(number)
+    const { recordsBufferSize, restBufferSize } = this.#options
+    if (mode === 'new') {
+      await this.#fileSystem.makeDirectory(this.#directory)
+      await this.#fileSystem.makeDirectory(where)
+    }
+    const records = await this.#openDatabase(recordsOf(where), mode, recordsBufferSize)
+    try {
+      return new SplitEngine(records, await this.#openDatabase(where, mode, restBufferSize))
+    } catch (error) {
+      await records.close()
+      throw error
+    }
+  }
+
+  async #openDatabase(where: string, mode: 'existing' | 'new', writeBufferSize: number): Promise<Engine> {
     // The type of `level` hides what its object can do; it is the class of `classic-level`.
-    const db = new Level<Buffer, Buffer>(this.describe(number), {
+    const db = new Level<Buffer, Buffer>(where, {
       keyEncoding: 'buffer',
       valueEncoding: 'buffer',
     }) as unknown as Database
     try {
       await db.open({
         ...this.#options,
+        writeBufferSize,
         // Small values gain little from it, and it costs more CPU than anything else here.
         compression: false,
         createIfMissing: mode === 'new',
         errorIfExists: mode === 'new',
       })
     } catch (error) {
-      throw this.#openError(number, error)
+      throw openError(where, error)
     }
     return new LevelDbEngine(db)
   }
 
   async sync(number: number): Promise<void> {
-    await this.#fileSystem.syncDirectory(this.describe(number))
-    await this.#fileSystem.syncDirectory(this.#directory)
+    const where = this.describe(number)
+    for (const directory of [recordsOf(where), where, this.#directory]) await this.#fileSystem.syncDirectory(directory)
   }
 
   async remove(number: number): Promise<void> {
@@ -199,15 +220,16 @@ export class LevelDbStore implements EngineStore {
     }
     await this.#fileSystem.syncDirectory(this.#directory)
   }
+}
 
-  #openError(number: number, error: unknown): Error {
-    const cause = error instanceof Error ? (error.cause ?? error) : error
-    const { code, message } = cause as { code?: string; message?: string }
-    const where = this.describe(number)
-    if (code === 'LEVEL_LOCKED') {
-      return new StateDirectoryError('LOCKED', `the state in ${where} is in use by another process`, error)
-    }
-    if (code === 'LEVEL_CORRUPTION') return new StateCorruptionError(where, message ?? 'LevelDB cannot open it', error)
-    return new StateDirectoryError('INCOMPLETE', `the state in ${where} cannot be opened: ${message ?? code}`, error)
+const recordsOf = (where: string): string => `${where}/records`
+
+function openError(where: string, error: unknown): Error {
+  const cause = error instanceof Error ? (error.cause ?? error) : error
+  const { code, message } = cause as { code?: string; message?: string }
+  if (code === 'LEVEL_LOCKED') {
+    return new StateDirectoryError('LOCKED', `the state in ${where} is in use by another process`, error)
   }
+  if (code === 'LEVEL_CORRUPTION') return new StateCorruptionError(where, message ?? 'LevelDB cannot open it', error)
+  return new StateDirectoryError('INCOMPLETE', `the state in ${where} cannot be opened: ${message ?? code}`, error)
 }

@@ -11,6 +11,7 @@ import type {
   RangeOptions,
 } from './engine.ts'
 import { StateDirectoryError } from './errors.ts'
+import { SplitEngine } from './split-engine.ts'
 
 /** Runs one piece of disk work, now or later: the simulator decides when. It may reject instead, as a failed disk does. */
 export type ScheduleWork = <T>(kind: 'read' | 'write', work: () => T) => Promise<T>
@@ -195,6 +196,7 @@ export class MemoryEngine implements Engine {
 
   async #write(operations: readonly Operation[]): Promise<void> {
     this.#assertOpen()
+    if (operations.length === 0) return
     assert(!this.#isWriting, 'two writes at a time')
     this.#isWriting = true
     try {
@@ -214,14 +216,20 @@ export class MemoryEngine implements Engine {
   }
 }
 
-/** Numbered databases in memory. After a crash, a store made `from` it holds what had become durable. */
+/** What one state has on its disk. */
+interface StoredContents {
+  readonly records: Contents
+  readonly rest: Contents
+}
+
+/** Numbered states in memory. After a crash, a store made `from` it holds what had become durable. */
 export class MemoryStore implements EngineStore {
-  readonly #databases = new Map<number, Contents>()
+  readonly #states = new Map<number, StoredContents>()
   readonly #schedule: ScheduleWork
 
   constructor(options: { schedule?: ScheduleWork; from?: MemoryStore } = {}) {
     this.#schedule = options.schedule ?? soonest
-    for (const [number, contents] of options.from?.databases() ?? []) this.#databases.set(number, contents)
+    for (const [number, contents] of options.from?.states() ?? []) this.#states.set(number, contents)
   }
 
   describe(number: number): string {
@@ -229,43 +237,47 @@ export class MemoryStore implements EngineStore {
   }
 
   async list(): Promise<readonly number[]> {
-    return [...this.#databases.keys()].sort((a, b) => a - b)
+    return [...this.#states.keys()].sort((a, b) => a - b)
   }
 
   async isBlank(number: number): Promise<boolean> {
-    return (this.#databases.get(number)?.values.size ?? 0) === 0
+    return (this.#states.get(number)?.rest.values.size ?? 0) === 0
   }
 
   async open(number: number, mode: 'existing' | 'new'): Promise<Engine> {
-    const found = this.#databases.get(number)
+    const found = this.#states.get(number)
     if ((found !== undefined) !== (mode === 'existing')) {
       const what = found === undefined ? 'is missing' : 'exists already'
       throw new StateDirectoryError('INCOMPLETE', `the state in ${this.describe(number)} ${what}`)
     }
-    const contents = found ?? new Contents()
-    this.#databases.set(number, contents)
-    return new MemoryEngine(contents, this.#schedule)
+    const { records, rest } = found ?? { records: new Contents(), rest: new Contents() }
+    this.#states.set(number, { records, rest })
+    return new SplitEngine(new MemoryEngine(records, this.#schedule), new MemoryEngine(rest, this.#schedule))
   }
 
   async sync(): Promise<void> {}
 
   async remove(number: number): Promise<void> {
-    this.#databases.delete(number)
+    this.#states.delete(number)
   }
 
   /** Copies: the crashed process may still hold the originals. */
-  *databases(): Generator<readonly [number, Contents]> {
-    for (const [number, contents] of this.#databases) yield [number, contents.copy()]
+  *states(): Generator<readonly [number, StoredContents]> {
+    for (const [number, { records, rest }] of this.#states) {
+      yield [number, { records: records.copy(), rest: rest.copy() }]
+    }
   }
 
   /** Changes stored bytes behind the state's back, as a failing disk does. Says how many values there are to change. */
   damage(number: number, change: (key: Buffer, value: Buffer) => Buffer | undefined): number {
-    const contents = present(this.#databases.get(number), 'the database')
-    for (const [key, value] of contents.values) {
-      const changed = change(Buffer.from(key, 'latin1'), own(value))
-      if (changed === undefined) contents.delete(key)
-      else contents.put(key, changed)
+    const { records, rest } = present(this.#states.get(number), 'the state')
+    for (const contents of [rest, records]) {
+      for (const [key, value] of contents.values) {
+        const changed = change(Buffer.from(key, 'latin1'), own(value))
+        if (changed === undefined) contents.delete(key)
+        else contents.put(key, changed)
+      }
     }
-    return contents.values.size
+    return rest.values.size + records.values.size
   }
 }

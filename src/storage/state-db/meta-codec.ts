@@ -9,7 +9,7 @@ import type { ConfState, SnapshotMeta } from '../../raft/types.ts'
 import { readText, writeText } from './record-codec.ts'
 
 /** The layout of the database as a whole. A database of another one is refused, not migrated. */
-export const STATE_FORMAT = 4
+export const STATE_FORMAT = 5
 
 export function writeMeta(writer: ByteWriter, meta: KvMeta): void {
   writer.varint(meta.term).varint(meta.index).varint(meta.clusterTimeMs).varint(meta.revision)

@@ -6,7 +6,7 @@ import { readWholeFile } from '../file-system.ts'
 import type { FileSystem } from '../file-system.ts'
 import { StateCorruptionError, StateDirectoryError } from './errors.ts'
 
-const POINTER_FORMAT = 1
+const POINTER_FORMAT = 2
 
 export interface StatePointer {
   readonly state: number

@@ -13,9 +13,17 @@ import { asError } from '../errors.ts'
 import type { CallGate } from './call-gate.ts'
 import type { Engine, EngineBatch, EngineRow, EngineStore } from './engine.ts'
 import { SnapshotStreamError } from './errors.ts'
-import { KEYSPACE, META_KEY, ROW_KEYSPACES, keyspaceRange, recordKey, revisionOf, userKeyOf } from './keys.ts'
+import {
+  KEYSPACE,
+  META_KEY,
+  ROW_KEYSPACES,
+  isRecordKey,
+  keyspaceRange,
+  recordKey,
+  revisionOf,
+  userKeyOf,
+} from './keys.ts'
 import { PurgeListWriter } from './purge-list.ts'
-import type { PurgeItem } from './purge-list.ts'
 import { decodePointer, decodeRecord, readPurgeItem } from './record-codec.ts'
 import { decodeRow, readRows } from './rows.ts'
 import type { RowDigest } from './rows.ts'
@@ -31,6 +39,7 @@ import type { Frame, SnapshotHeader, SnapshotTrailer } from './snapshot-format.t
 import { openValue, payloadOf } from './stored-value.ts'
 import { readTrustedMeta } from './stored-state.ts'
 import { NO_WITNESSES, addWitness } from './witness.ts'
+import type { BatchRecords } from './witness.ts'
 
 /** Each batch is synced: a later sync would not cover it. */
 const BATCH_BYTES = 4 * 1024 * 1024
@@ -78,6 +87,7 @@ export class StateReceiver implements SnapshotReceiver {
   readonly #purgeLists = new PurgeListWriter()
   #batch: EngineBatch
   #batchBytes = 0
+  #batchRecords: BatchRecords | undefined
   #witnesses = NO_WITNESSES
   #status: 'receiving' | 'finished' | 'aborted' = 'receiving'
   #busy: Promise<unknown> = Promise.resolve()
@@ -158,9 +168,15 @@ export class StateReceiver implements SnapshotReceiver {
       this.#acceptOrder(key)
       acceptValue(key, stored)
       this.#batch.put(key, stored)
-      if (key[0] === KEYSPACE.records) this.#purgeLists.add(purgeItemOf(key, stored), this.#batch)
+      if (isRecordKey(key)) this.#noteRecord(key, stored)
       this.#batchBytes += key.length + stored.length
     }
+  }
+
+  #noteRecord(key: Buffer, stored: Buffer): void {
+    const item = readPurgeItem(payloadOf(stored, 0, stored.length), revisionOf(key))
+    this.#purgeLists.add(item, this.#batch)
+    this.#batchRecords = { last: item.at, bytes: (this.#batchRecords?.bytes ?? 0) + key.length + stored.length }
   }
 
   #acceptOrder(key: Buffer): void {
@@ -179,7 +195,8 @@ export class StateReceiver implements SnapshotReceiver {
   async #writeBatch(): Promise<void> {
     const batch = this.#batch
     this.#purgeLists.finish(batch)
-    this.#witnesses = addWitness(batch, this.#writer, this.#witnesses)
+    this.#witnesses = addWitness(batch, this.#writer, this.#witnesses, this.#batchRecords)
+    this.#batchRecords = undefined
     this.#batch = this.#engine.batch()
     this.#batchBytes = 0
     await this.#options.gate.run(() => batch.write())
@@ -266,14 +283,11 @@ export class StateReceiver implements SnapshotReceiver {
   }
 }
 
-const purgeItemOf = (key: Buffer, stored: Buffer): PurgeItem =>
-  readPurgeItem(payloadOf(stored, 0, stored.length), revisionOf(key))
-
 /** Well formed, whatever it says. */
 function acceptValue(key: Buffer, stored: Buffer): void {
   assert(key.length > 0, 'the keyspace was checked before')
   if (key[0] === KEYSPACE.pointers) decodePointer(key, stored)
-  else if (key[0] === KEYSPACE.records) decodeRecord(key, stored)
+  else if (isRecordKey(key)) decodeRecord(key, stored)
   else if (ROW_KEYSPACES.includes(key[0]!)) decodeRow(key, stored)
   else if (!Object.values(META_KEY).some((known) => known.equals(key))) {
     throw new SnapshotStreamError(`unknown metadata ${key.toString('latin1').slice(0, 64)}`)

@@ -7,7 +7,7 @@ import type { Clock, StateSnapshot } from '../../node/ports.ts'
 import type { SnapshotMeta } from '../../raft/types.ts'
 import type { Engine, EngineRow, EngineSnapshot } from './engine.ts'
 import { StateClosedError, StateCorruptionError } from './errors.ts'
-import { describeKey, keyspaceRange } from './keys.ts'
+import { KEYSPACE, describeKey, keyspaceRange, recordsAfter } from './keys.ts'
 import {
   FRAME_BYTES,
   FRAME_KIND,
@@ -93,7 +93,10 @@ class SnapshotSender implements StateSnapshot {
   async *#pieces(prefix: number): AsyncGenerator<readonly EngineRow[]> {
     const { engine, run, clock } = this.#source
     if (this.#closing !== undefined) throw new StateClosedError()
-    const range = engine.range({ ...keyspaceRange(prefix), snapshot: this.#pinned })
+    // The batch after the one that is sent may have brought its records already, and not the rest.
+    const { gte, lt } = keyspaceRange(prefix)
+    const end = prefix === KEYSPACE.records ? recordsAfter(this.#stored.meta.revision).gte : lt
+    const range = engine.range({ gte, lt: end, snapshot: this.#pinned })
     try {
       for (;;) {
         if (this.#closing !== undefined) throw new StateClosedError()

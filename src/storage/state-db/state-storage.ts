@@ -29,7 +29,7 @@ import { ReceivedState, StateReceiver } from './snapshot-receiver.ts'
 import type { RecordDigest } from './snapshot-receiver.ts'
 import { StateDb } from './state-db.ts'
 import type { StateDbLimits } from './state-db.ts'
-import { decode, initialiseState, readStoredState } from './stored-state.ts'
+import { decode, initialiseState, openStoredState } from './stored-state.ts'
 
 /** Streams that may arrive at a time: one from the leader, and one from a leader deposed before it noticed. */
 const RECEIVERS_MAX = 2
@@ -114,7 +114,7 @@ async function openState(options: StateStorageOptions, gate: CallGate, number: n
   const engine: Engine = await store.open(number, 'existing')
   const where = store.describe(number)
   try {
-    const stored = await readStoredState(engine, gate, where)
+    const stored = await openStoredState(engine, gate, where)
     return new StateDb({ engine, stored, where, gate, clock, logger, limits })
   } catch (error) {
     await engine.close()

@@ -1,13 +1,13 @@
 // What a database says about itself, beside its keys: read and checked once when it is opened, written once when it is made.
 import { ByteWriter } from '../../lib/bytes.ts'
 import type { ByteReader } from '../../lib/bytes.ts'
-import type { KvMeta, RevisionId, RowKey } from '../../kv/types.ts'
+import type { KvMeta, Revision, RevisionId, RowKey } from '../../kv/types.ts'
 import type { ClusterConfiguration } from '../../node/ports.ts'
 import type { CallGate } from './call-gate.ts'
 import type { Engine, EngineSnapshot } from './engine.ts'
 import { decodeStored } from './decode-stored.ts'
 import { StateCorruptionError, StateDirectoryError } from './errors.ts'
-import { META_KEY, NODE_KEY, describeKey } from './keys.ts'
+import { META_KEY, NODE_KEY, describeKey, recordsAfter } from './keys.ts'
 import {
   STATE_FORMAT,
   readCheckpoints,
@@ -22,6 +22,8 @@ import { readRows } from './rows.ts'
 import { VALUE_FORMAT, beginValue, openValue, sealValue } from './stored-value.ts'
 import { NO_WITNESSES, addWitness, readWitnesses } from './witness.ts'
 import type { Witnesses } from './witness.ts'
+
+const ROWS_PER_CALL = 256
 
 export interface StoredMeta {
   readonly meta: KvMeta
@@ -53,22 +55,41 @@ export async function initialiseState(
   put(META_KEY.format, () => writer.varint(STATE_FORMAT))
   put(META_KEY.configuration, () => writeConfiguration(writer, initial.configuration))
   put(META_KEY.applied, () => writeMeta(writer, initial.meta))
-  addWitness(batch, writer, NO_WITNESSES)
+  addWitness(batch, writer, NO_WITNESSES, undefined)
   await batch.write()
 }
 
-/** Reads everything that opening needs, and refuses a state that cannot be trusted. */
-export async function readStoredState(engine: Engine, gate: CallGate, where: string): Promise<StoredState> {
+/**
+ * Reads everything that opening needs, and refuses a state that cannot be trusted. Records of a batch that was cut short by a crash are
+ * removed: the log has its entries, or others in their place.
+ */
+export async function openStoredState(engine: Engine, gate: CallGate, where: string): Promise<StoredState> {
   const trusted = await readTrustedMeta(engine, gate, where)
+  await removeRecordsAfter(engine, gate, trusted.meta.revision)
   const rows = new Map<RowKey, Uint8Array>()
   for await (const piece of readRows(engine, gate, where)) for (const [key, value] of piece) rows.set(key, value)
   return { ...trusted, rows }
 }
 
-/** The same without the rows. */
+async function removeRecordsAfter(engine: Engine, gate: CallGate, revision: Revision): Promise<void> {
+  const range = engine.range({ ...recordsAfter(revision), snapshot: undefined })
+  const batch = engine.batch()
+  try {
+    for (;;) {
+      const rows = await gate.run(() => range.next(ROWS_PER_CALL))
+      if (rows.length === 0) break
+      for (const [key] of rows) batch.delete(key)
+    }
+  } finally {
+    await range.close()
+  }
+  await gate.run(() => batch.write())
+}
+
+/** What {@link openStoredState} reads, without the rows. */
 export async function readTrustedMeta(engine: Engine, gate: CallGate, where: string): Promise<TrustedMeta> {
   const stored = await readStoredMeta(engine, where)
-  const witnesses = await readWitnesses(engine, gate, where)
+  const witnesses = await readWitnesses(engine, gate, where, stored.meta.compactRevision)
   const [history] = await engine.getMany([NODE_KEY.history])
   const historyProgress =
     history === undefined ? { revision: 0, sub: 0 } : decode(where, NODE_KEY.history, history, readRevisionId)

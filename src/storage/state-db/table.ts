@@ -28,33 +28,33 @@ export class Generation {
   /** Every change, in order. */
   readonly changes: EncodedChanges
   readonly rows = new RowChanges()
-  /** Records that history no longer needs. */
-  readonly removals: RevisionId[] = []
-  /** Purge lists that are done with, each by its last change. */
-  readonly purgedLists: RevisionId[] = []
+  /** Records that history no longer needs. Nothing on disk leads to them any more. */
+  readonly unneeded: UnneededRecords
   /** After the last entry gathered; undefined when it holds none. */
   meta: KvMeta | undefined
   checkpoints: readonly DigestCheckpoint[] | undefined
-  historyProgress: RevisionId | undefined
+  /** For the next generation to remove, once this one is on disk: what leads to them goes with this one. */
+  readonly unneededNext = nothingUnneeded()
   /** The latest change of each key: overwrites collapse here. */
   readonly #latest = new Map<KeyString, number>()
-  #removalBytes = 0
   /** Of the first `#frozenCount` changes. */
   #overlay: Overlay = EMPTY_OVERLAY
   #frozenCount = 0
 
   /** `bytesExpected` is how large its changes will be, as far as one can tell. */
-  constructor(number: number, bytesExpected: number) {
+  constructor(number: number, bytesExpected: number, unneeded: UnneededRecords) {
     this.number = number
+    this.unneeded = unneeded
     this.changes = new EncodedChanges(Math.min(Math.max(bytesExpected, EXPECTED_BYTES_MIN), EXPECTED_BYTES_MAX))
   }
 
   get sizeBytes(): number {
-    return this.changes.sizeBytes + this.rows.sizeBytes + this.#removalBytes
+    const removals = removalsOf(this.unneeded) + removalsOf(this.unneededNext)
+    return this.changes.sizeBytes + this.rows.sizeBytes + removals * REMOVAL_BYTES
   }
 
   get isEmpty(): boolean {
-    return this.meta === undefined && this.historyProgress === undefined
+    return this.meta === undefined && this.unneeded.progress === undefined && this.unneededNext.progress === undefined
   }
 
   slot(key: KeyString): Slot | undefined {
@@ -69,7 +69,7 @@ export class Generation {
 
   /** Keys that lose their pointers. */
   removedKeys(): readonly KeyString[] {
-    if (this.removals.length === 0) return []
+    if (this.unneededNext.records.length === 0) return []
     return [...this.#latest].filter(([, change]) => change === REMOVED).map(([key]) => key)
   }
 
@@ -83,12 +83,11 @@ export class Generation {
   }
 
   remove({ records, keys, purgedLists, progress }: HistoryRemoval): void {
-    for (const at of records) this.removals.push(at)
-    for (const last of purgedLists) this.purgedLists.push(last)
     // Only a tombstone that is on disk already is ever taken out, so none of this generation.
     for (const key of keys) this.#latest.set(key, REMOVED)
-    this.historyProgress = progress
-    this.#removalBytes += (records.length + keys.length + purgedLists.length) * REMOVAL_BYTES
+    for (const at of records) this.unneededNext.records.push(at)
+    for (const last of purgedLists) this.unneededNext.purgedLists.push(last)
+    this.unneededNext.progress = progress
   }
 
   /** What was gathered so far in the order of its keys. Made anew only when something came. */
@@ -101,6 +100,19 @@ export class Generation {
     return this.#overlay
   }
 }
+
+/** What history no longer needs, but for the pointers that led there. */
+interface UnneededRecords {
+  readonly records: RevisionId[]
+  /** Each by its last change. */
+  readonly purgedLists: RevisionId[]
+  /** The first change that was not looked at yet; undefined when nothing was looked at. */
+  progress: RevisionId | undefined
+}
+
+const nothingUnneeded = (): UnneededRecords => ({ records: [], purgedLists: [], progress: undefined })
+
+const removalsOf = ({ records, purgedLists }: UnneededRecords): number => records.length + purgedLists.length
 
 /** The table at one moment, in parts. */
 export interface FrozenTable {
@@ -129,7 +141,7 @@ export interface HistoryRemoval {
 }
 
 export class Table {
-  #gathering = new Generation(1, 0)
+  #gathering = new Generation(1, 0, nothingUnneeded())
   #writing: Generation | undefined
   /** On disk, but younger than the start of a read that is still under way. Oldest first. */
   #retained: Generation[] = []
@@ -186,7 +198,7 @@ export class Table {
     assert(this.#writing === undefined, 'a second generation was cut while one is being written')
     const generation = this.#gathering
     this.#writing = generation
-    this.#gathering = new Generation(generation.number + 1, generation.changes.encodedBytes)
+    this.#gathering = new Generation(generation.number + 1, generation.changes.encodedBytes, generation.unneededNext)
     return generation
   }
 

@@ -51,8 +51,6 @@ export class WriteBehind {
 
   /** Something was added to the gathering generation. */
   changed(): void {
-    if (this.#hasFailed) return
-    this.#dirtySinceMs ??= this.#options.clock.now()
     this.#maybeStart()
   }
 
@@ -104,8 +102,10 @@ export class WriteBehind {
   /** Starts the next batch if it is due, or a timer for when it will be. */
   #maybeStart(): void {
     const { table, clock, batchBytes, batchDelayMs } = this.#options
-    if (this.#isWriting || this.#hasFailed || table.gathering.isEmpty) return
-    const waitMs = (this.#dirtySinceMs ?? clock.now()) + batchDelayMs - clock.now()
+    if (this.#hasFailed || table.gathering.isEmpty) return
+    this.#dirtySinceMs ??= clock.now()
+    if (this.#isWriting) return
+    const waitMs = this.#dirtySinceMs + batchDelayMs - clock.now()
     const isDue = table.gathering.sizeBytes >= batchBytes || table.gathering.number <= this.#drainTo || waitMs <= 0
     if (isDue) this.#start()
     else this.#timer ??= clock.after(waitMs, () => this.#timerFired())
@@ -137,7 +137,7 @@ export class WriteBehind {
     for (const _turn of encodeGeneration(generation, batch, cache)) {
       await new Promise<void>((resolve) => clock.soon(resolve))
     }
-    const witnesses = addWitness(batch, this.#writer, this.#witnesses)
+    const witnesses = addWitness(batch, this.#writer, this.#witnesses, generation.changes.records)
     await gate.run(() => batch.write())
     this.#witnesses = witnesses
   }

@@ -5,7 +5,6 @@ import { ByteReader, ByteWriter, DecodeError } from '../../../src/lib/bytes.ts'
 import type { KeyPointer, KeyRecord, RevisionId } from '../../../src/kv/types.ts'
 import type { EngineBatch } from '../../../src/storage/state-db/engine.ts'
 import {
-  KEYSPACE,
   isRevisionBefore,
   pointerKey,
   purgeListKey,
@@ -98,10 +97,6 @@ function storedRecord(value: KeyRecord): Buffer {
 }
 
 describe('stored bytes', () => {
-  it('have the records last: a new one is beyond everything that is stored, whatever keyspaces there are', () => {
-    expect(KEYSPACE.records).toBe(Math.max(...Object.values(KEYSPACE)))
-  })
-
   it('give back every pointer and every record', () => {
     fc.assert(
       fc.property(key, pointer, (name, value) => {

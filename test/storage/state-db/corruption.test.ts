@@ -3,7 +3,7 @@ import { promises as fs } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { ByteWriter } from '../../../src/lib/bytes.ts'
 import { StateCorruptionError } from '../../../src/storage/state-db/index.ts'
-import { META_KEY, witnessKey } from '../../../src/storage/state-db/keys.ts'
+import { META_KEY, isRecordKey, recordKey, witnessKey } from '../../../src/storage/state-db/keys.ts'
 import { STATE_FORMAT } from '../../../src/storage/state-db/meta-codec.ts'
 import { beginValue, sealValue } from '../../../src/storage/state-db/stored-value.ts'
 import { Writer, levelHome, memoryHome, textOf } from './support.ts'
@@ -62,22 +62,35 @@ describe('D5: a damaged state', () => {
     }
   })
 
-  it('stops the store when a value turns up under another key, or a record is missing', async () => {
-    for (const kind of ['swapped', 'missing'] as const) {
-      const home = await written()
-      let other: Buffer | undefined
-      home.store.damage(1, (key, value) => {
-        if (key.toString('latin1', 0, 1) !== 'z') return value
-        const before = other
-        other = value
-        if (kind === 'missing') return undefined
-        return before ?? value
-      })
-      const { current } = await home.open()
-      const reads = await Promise.allSettled(['a', 'b', 'c'].map(async (key) => await current.get(key)))
-      expect(reads.at(-1)?.status).toBe('rejected')
-      await current.close()
-    }
+  it('stops the store when a value turns up under another key', async () => {
+    const home = await written()
+    let other: Buffer | undefined
+    home.store.damage(1, (key, value) => {
+      if (!isRecordKey(key)) return value
+      const before = other
+      other = value
+      return before ?? value
+    })
+    const { current } = await home.open()
+    const reads = await Promise.allSettled(['a', 'b', 'c'].map(async (key) => await current.get(key)))
+    expect(reads.at(-1)?.status).toBe('rejected')
+    await current.close()
+  })
+
+  it('stops the store when a record is missing, and is refused at opening when it is the last one of a batch', async () => {
+    const home = await memoryHome()
+    const { current: store } = await home.open()
+    await new Writer(store).entry(['a', 'b', 'c'].map((key) => [key, bytes(`value of ${key}`)]))
+    await store.drain()
+    await store.close()
+    const lose = (revision: number): unknown =>
+      home.store.damage(1, (key, value) => (key.equals(recordKey({ revision, sub: 0 })) ? undefined : value))
+    lose(3)
+    const { current } = await home.open()
+    await expect(current.get('b')).rejects.toThrow(/the record of the latest change of a key is missing/)
+    await current.close()
+    lose(4)
+    await expect(home.open()).rejects.toThrow(/the records of batch 2 are missing although the rest of it is there/)
   })
 
   it('is not handed on: a stream ends at the first damaged value', async () => {
@@ -135,28 +148,31 @@ describe('D5: a damaged state', () => {
     await expect(sealed.open()).rejects.toThrow(/written by a newer release/)
   })
 
-  it('is found out when LevelDB silently drops a batch in the middle of its log', async () => {
+  it.each([
+    ['state/1/records', /the records of batch \d+ are missing although the rest of it is there/],
+    ['state/1', /batches \d+ to \d+ are missing although later ones are there/],
+  ])('is found out when LevelDB silently drops a batch in the middle of its log in %s', async (folder, message) => {
     const home = await levelHome()
     homes.push(home)
     const { current: store } = await home.open()
     for (let entry = 0; entry < 40; entry++) {
-      await new Writer(store).entry([[`key-${entry}`, Buffer.alloc(3_000, entry)]])
+      await new Writer(store).entry([[`key-${entry}`.padEnd(2_000), Buffer.alloc(2_000, entry)]])
       await store.drain()
     }
     const crashed = (await home.crash()) as typeof home
     await store.close()
-    const directory = `${crashed.directory}/state/1`
+    const directory = `${crashed.directory}/${folder}`
     const log = (await fs.readdir(directory)).find((name) => name.endsWith('.log'))!
     const content = await fs.readFile(`${directory}/${log}`)
     content[Math.floor(content.length / 2)]! ^= 1
     await fs.writeFile(`${directory}/${log}`, content)
-    await expect(crashed.open()).rejects.toThrow(/batches \d+ to \d+ are missing although later ones are there/)
+    await expect(crashed.open()).rejects.toThrow(message)
   })
 
   it('D5: a flipped bit in a table file of LevelDB, which LevelDB itself returns without an error, is found out', async () => {
     const home = await levelHome()
     homes.push(home)
-    const leveldb = { writeBufferSize: 64 * 1024 }
+    const leveldb = { recordsBufferSize: 64 * 1024 }
     const { current: store } = await home.open({ leveldb })
     const marker = bytes('the-value-to-be-flipped')
     await new Writer(store).entry([['victim', marker]])
@@ -165,7 +181,7 @@ describe('D5: a damaged state', () => {
       await store.drain()
     }
     await store.close()
-    const directory = `${home.directory}/state/1`
+    const directory = `${home.directory}/state/1/records`
     let flipped = 0
     for (const name of await fs.readdir(directory)) {
       if (!name.endsWith('.ldb')) continue
@@ -197,7 +213,7 @@ describe('D3: a write that fails', () => {
     let writes = 0
     const home = await memoryHome(async (kind, work) => {
       await Promise.resolve()
-      if (kind === 'write' && ++writes > 2) throw new Error('EIO: i/o error, fdatasync')
+      if (kind === 'write' && ++writes > 3) throw new Error('EIO: i/o error, fdatasync')
       return work()
     })
     const { current: store } = await home.open({ tableBytesMax: 1_000 })
@@ -215,7 +231,7 @@ describe('D3: a write that fails', () => {
     expect(() => writer.entryNow([])).toThrow(/earlier failure/)
     await expect(store.drain()).rejects.toThrow(/earlier failure/)
     await expect(store.openSnapshot()).rejects.toThrow(/earlier failure/)
-    expect(writes).toBe(3)
+    expect(writes).toBe(4)
     await store.close()
     const { current: again } = await (await home.crash()).open()
     expect(textOf(await again.get('a'))).toBe('1')

@@ -221,15 +221,22 @@ const levelHomeIn = (root: string, directory: string): Home & { readonly directo
   dispose: async () => await fs.rm(root, { recursive: true, force: true }),
 })
 
+const isWanted = (source: string): boolean => !source.endsWith('/LOCK')
+
 /**
  * A copy of a database in use, as a crash would leave it: taken again when files came, went or were listed anew meanwhile,
- * because LevelDB tidies up in the background. A log that grew is fine: the copy has a torn end. LOCK is another process's.
+ * because LevelDB tidies up in the background. A log that grew is fine: the copy has a torn end. LOCK is another process's. Records are
+ * copied last, because a batch brings them first: so none is missing to what refers to it.
  */
 async function copyDirectory(from: string, to: string): Promise<void> {
   for (;;) {
     const before = await fingerprint(from)
     try {
-      await fs.cp(from, to, { recursive: true, filter: (source) => !source.endsWith('/LOCK') })
+      await fs.cp(from, to, { recursive: true, filter: (source) => isWanted(source) && !source.endsWith('/records') })
+      for (const name of await fs.readdir(`${from}/state`)) {
+        const records = `state/${name}/records`
+        await fs.cp(`${from}/${records}`, `${to}/${records}`, { recursive: true, filter: isWanted })
+      }
       if ((await fingerprint(from)) === before) return
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
