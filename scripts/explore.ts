@@ -1,12 +1,20 @@
-// npm run explore -- --states 1000000: explores the consensus core exhaustively at a tiny scope (test/raft/exploration).
+// npm run explore: explores the consensus core exhaustively at a tiny scope (test/raft/exploration).
 import { spawn } from 'node:child_process'
-import { argv, env, execPath, exit } from 'node:process'
+import { env, execPath, exit, stderr } from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
+import { parseCommandLine } from './command-line.ts'
 
-const { values } = parseArgs({ args: argv.slice(2), options: { states: { type: 'string', default: '1000000' } } })
+const HELP = `npm run explore -- [--states 1000000]
+
+Tries all orders of events on the consensus core, at a tiny scope, until so many states were seen, and checks its invariants in each.
+`
+
+const values = parseCommandLine(HELP, {
+  options: { states: { type: 'string', default: '1000000' }, help: { type: 'boolean', default: false } },
+})
 if (!/^[1-9]\d{0,8}$/.test(values.states)) {
-  throw new Error(`--states is a whole number from 1 to 999999999, not ${values.states}`)
+  stderr.write(`--states is a whole number from 1 to 999999999, not ${values.states}\n`)
+  exit(2)
 }
 const root = fileURLToPath(new URL('..', import.meta.url))
 const vitest = fileURLToPath(new URL('../node_modules/vitest/vitest.mjs', import.meta.url))

@@ -1,12 +1,6 @@
-// npm run simulate: whole clusters under faults in simulated time (test/sim). Exits with 1 when a seed fails, and says how to run
-// that one again.
-//
-//   npm run simulate -- --seeds 200               seeds 1 to 200, on all cores
-//   npm run simulate -- --minutes 10 --from 5000  as many as fit, from 5000 on
-//   npm run simulate -- --seed 17 --trace         one seed, with all of its events
+// npm run simulate: whole clusters under faults in simulated time (test/sim).
 import { availableParallelism } from 'node:os'
-import process, { argv, exit, stdout } from 'node:process'
-import { parseArgs } from 'node:util'
+import process, { exit, stdout } from 'node:process'
 import { runCampaign } from '../test/sim/campaign.ts'
 import type { SeedReport, Totals } from '../test/sim/campaign.ts'
 import { runSeedTwice } from '../test/sim/determinism.ts'
@@ -14,9 +8,21 @@ import { runSeed } from '../test/sim/run-seed.ts'
 import type { SeedResult } from '../test/sim/run-seed.ts'
 import { SITUATIONS } from '../test/sim/situations.ts'
 import type { Situation } from '../test/sim/situations.ts'
+import { parseCommandLine } from './command-line.ts'
 
-const { values } = parseArgs({
-  args: argv.slice(2),
+const HELP = `npm run simulate -- [options]
+
+Runs whole clusters under faults in simulated time, one for each seed. Exits with 1 when a seed fails, and says how to run that one again.
+  --seeds 200             seeds 1 to 200, on all cores; so many unless told otherwise
+  --from 5000             from this seed on
+  --minutes 10            as many seeds as fit
+  --seed 17 [--trace]     one seed, with all of its events
+  --nodes 5               so many nodes, instead of as many as the seed draws
+  --workers 2             so many seeds at a time
+  --check-determinism     each seed twice, with equal events; else one in twenty
+`
+
+const values = parseCommandLine(HELP, {
   options: {
     seed: { type: 'string' },
     seeds: { type: 'string' },
@@ -26,6 +32,7 @@ const { values } = parseArgs({
     workers: { type: 'string' },
     trace: { type: 'boolean', default: false },
     'check-determinism': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
   },
 })
 

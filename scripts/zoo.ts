@@ -8,17 +8,26 @@
 //     --runs 3 --seeds 500 --seconds 60    how hard it tries: separate runs, and the limits of each
 //   npm run zoo -- --simulate --no-suites
 import { availableParallelism } from 'node:os'
-import process, { argv, exit, stdout } from 'node:process'
-import { parseArgs } from 'node:util'
+import process, { exit, stdout } from 'node:process'
 import Table from 'cli-table3'
 import type { Bug } from '../test/zoo/bug.ts'
 import { BUGS, WAITING } from '../test/zoo/bugs.ts'
 import { Hunters } from '../test/zoo/hunt.ts'
 import { Control, huntBySimulation } from '../test/zoo/simulation.ts'
 import type { Verdict } from '../test/zoo/simulation.ts'
+import { parseCommandLine } from './command-line.ts'
 
-const { values } = parseArgs({
-  args: argv.slice(2),
+const HELP = `npm run zoo -- [--starred] [--quick] [--only L1,L2] [--jobs N] [--simulate [--runs 3] [--seeds 500] [--seconds 60] [--no-suites]]
+
+Plants each bug of the zoo, runs the suites that must notice it, and prints the table. Exits with 1 when a bug survives.
+  --starred     only those that the tests hunt too
+  --quick       by the first, fastest suite of each alone
+  --only IDS    only these
+  --simulate    hunts by simulation besides: separate runs, and the limits of each in seeds and CPU seconds
+  --no-suites   by simulation alone
+`
+
+const values = parseCommandLine(HELP, {
   allowNegative: true,
   options: {
     only: { type: 'string' },
@@ -33,19 +42,6 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
-
-if (values.help) {
-  stdout.write(`npm run zoo -- [--starred] [--quick] [--only L1,L2] [--jobs N] [--simulate [--runs 3] [--seeds 500] [--seconds 60] [--no-suites]]
-
-Plants each bug of the zoo, runs the suites that must notice it, and prints the table. Exits with 1 when a bug survives.
-  --starred     only those that the tests hunt too
-  --quick       by the first, fastest suite of each alone
-  --only IDS    only these
-  --simulate    hunts by simulation besides: separate runs, and the limits of each in seeds and CPU seconds
-  --no-suites   by simulation alone
-`)
-  exit(0)
-}
 
 function number(name: 'runs' | 'seeds' | 'seconds' | 'jobs'): number {
   const value = Number(values[name])

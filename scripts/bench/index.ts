@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync } from 'node:fs'
 import { cpus, tmpdir, totalmem } from 'node:os'
 import { join, resolve } from 'node:path'
 import process, { stderr, stdout } from 'node:process'
-import { parseArgs } from 'node:util'
+import { parseCommandLine } from '../command-line.ts'
 import { cleanUpAtExit, killChildren, temporaryFolder } from './cleanup.ts'
 import { buildGoLoad } from './load/go-load.ts'
 import type { GoStore } from './load/go-load.ts'
@@ -20,23 +20,6 @@ import { findNats } from './systems/nats.ts'
 import { quorate } from './systems/quorate.ts'
 import type { System } from './systems/system.ts'
 import { findZookeeper } from './systems/zookeeper.ts'
-
-const { values } = parseArgs({
-  options: {
-    short: { type: 'boolean', default: false },
-    matrix: { type: 'boolean', default: false },
-    only: { type: 'string' },
-    profile: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    seconds: { type: 'string' },
-    minutes: { type: 'string' },
-    share: { type: 'string' },
-    faults: { type: 'string' },
-    keys: { type: 'string' },
-    out: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-})
 
 const FULL = { rounds: 3, seconds: 2, minutes: 10, share: 0.5, faults: 50, keys: 1_000_000 }
 /** Without what has no row in the table of aims. */
@@ -80,10 +63,22 @@ golang-github-nats-io-go-nats-dev and zookeeper golang-github-samuel-go-zookeepe
 says so. Run it on a machine that does nothing else.
 `
 
-if (values.help) {
-  stdout.write(HELP)
-  process.exit(0)
-}
+const values = parseCommandLine(HELP, {
+  options: {
+    short: { type: 'boolean', default: false },
+    matrix: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    profile: { type: 'boolean', default: false },
+    rounds: { type: 'string' },
+    seconds: { type: 'string' },
+    minutes: { type: 'string' },
+    share: { type: 'string' },
+    faults: { type: 'string' },
+    keys: { type: 'string' },
+    out: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
 
 cleanUpAtExit()
 const startedMs = performance.now()

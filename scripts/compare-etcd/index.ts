@@ -1,12 +1,19 @@
 // Semantics side by side with a real etcd: the same random operations on both, one after another, and every answer compared:
 // revisions, versions, entries, results of transactions, events. `npm run compare-etcd -- --operations 500 --seed 1`.
-import { isDeepStrictEqual, parseArgs } from 'node:util'
+import { isDeepStrictEqual } from 'node:util'
+import { parseCommandLine } from '../command-line.ts'
 import { Draw } from './operations.ts'
 import type { Answer, Event, Operation } from './operations.ts'
 import { startEtcd } from './etcd.ts'
 import { startQuorate } from './quorate.ts'
 
-const { values } = parseArgs({
+const HELP = `npm run compare-etcd -- [--operations 500] [--seed 1] [--port 23790]
+
+Runs the same random operations on etcd (Debian: apt-get install etcd-server) and on a cluster of three Quorate nodes, and
+compares every answer. The ports PORT and PORT + 1 on loopback are etcd's.
+`
+
+const values = parseCommandLine(HELP, {
   options: {
     operations: { type: 'string', default: '500' },
     seed: { type: 'string', default: '1' },
@@ -14,15 +21,6 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 })
-
-if (values.help) {
-  process.stdout.write(`npm run compare-etcd -- [--operations 500] [--seed 1] [--port 23790]
-
-Runs the same random operations on etcd (Debian: apt-get install etcd-server) and on a cluster of three Quorate nodes, and
-compares every answer. The ports PORT and PORT + 1 on loopback are etcd's.
-`)
-  process.exit(0)
-}
 
 const operations = Number(values.operations)
 const port = Number(values.port)
