@@ -224,14 +224,17 @@ describe('the commands', () => {
 
     const leaders: string[] = []
     run([BIN, 'elect', 'chief', '--observe'], (line) => leaders.push(line))
+    const told: string[] = []
     const candidate = (value: string, ttl: string) =>
-      run([BIN, 'elect', 'chief', '--value', value, '--ttl', ttl], () => {})
+      run([BIN, 'elect', 'chief', '--value', value, '--ttl', ttl], (line) => told.push(`${value}: ${line}`))
     // Whoever dies is waited for; a lease of whoever lives must not end because the machine is busy.
     const ann = candidate('ann', '1s')
     await until('ann leads', () => leaders.some((line) => line.endsWith('ann')))
     const bob = candidate('bob', '30s')
     await end(ann)
     await until('bob leads', () => leaders.some((line) => line.endsWith('bob')))
+    // Observers may hear of it before bob does, and who is interrupted while it waits does not know what became of that.
+    await until('bob knows', () => told.some((line) => line.startsWith('bob: leading')))
     bob.kill('SIGINT')
     expect(await exitOf(bob)).toBe(0)
     await until('nobody leads', () => leaders.at(-1) === 'nobody leads')
