@@ -1,7 +1,7 @@
 // One listener for each signal, however many calls share it: Node warns of a leak from the eleventh listener on.
 
 export class AbortListeners {
-  readonly #callbacks = new Map<AbortSignal, Set<() => void>>()
+  readonly #callbacks = new WeakMap<AbortSignal, Set<() => void>>()
 
   /** Calls back once when the signal fires. Returns what takes the callback back. */
   add(signal: AbortSignal, callback: () => void): () => void {

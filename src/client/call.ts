@@ -3,6 +3,7 @@
 import type { Outcome } from '../api/errors.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
 import type { Prng } from '../lib/prng.ts'
+import type { Placed } from '../lib/transient.ts'
 import type { AbortListeners } from './abort-listeners.ts'
 import { FailedAnswer, sighting, storeRevision } from './answers.ts'
 import type { Failure } from './answers.ts'
@@ -10,7 +11,7 @@ import { ClientError, isRetryableHere } from './client-error.ts'
 import type { Endpoint, Endpoints } from './endpoints.ts'
 import type { Operation } from './operations.ts'
 import { decide, isEndpointDown, pauseMs } from './retry-policy.ts'
-import { TransportError } from './transport.ts'
+import { Cancellation, TransportError } from './transport.ts'
 import type { ClientClock, Transport, TransportResponse } from './transport.ts'
 
 /** What all calls of one client share. */
@@ -55,7 +56,8 @@ interface FailedAttempt {
 /** Why a call ends before its answer came. */
 type Interruption = 'aborted' | 'closed'
 
-export class Call<T> {
+export class Call<T> implements Placed {
+  place = -1
   readonly #context: CallContext
   readonly #operation: Operation<T>
   readonly #settings: CallSettings
@@ -148,20 +150,20 @@ export class Call<T> {
 
   async #attempt(endpoint: Endpoint): Promise<{ value: T } | FailedAttempt> {
     const { transport, clock, endpoints } = this.#context
-    const { method, headers, body } = this.#operation
+    const { method, headers } = this.#operation
     const budgetMs = this.#attemptBudgetMs()
-    const controller = new AbortController()
+    const cancellation = new Cancellation()
     let isLate = false
     const timer = clock.after(budgetMs, () => {
       isLate = true
-      controller.abort()
+      cancellation.cancel()
     })
-    this.#interrupt = () => controller.abort()
+    this.#interrupt = () => cancellation.cancel()
     this.#attempts++
     try {
       const path = this.#target(budgetMs)
-      const signal = controller.signal
-      const response = await transport.send({ endpoint: endpoint.url, method, path, headers, body, signal })
+      const body = this.#operation.body?.()
+      const response = await transport.send({ endpoint: endpoint.url, method, path, headers, body, cancellation })
       // Whoever is told by the answer may close the call: there is nothing left to break off.
       this.#interrupt = undefined
       learn(this.#context, endpoint, response)

@@ -3,8 +3,9 @@ import { encodeBatchRequest } from '../api/batch-codec.ts'
 import type { ClientCommand, CommandResult, RangeResult } from '../api/commands.ts'
 import { present } from '../lib/assert.ts'
 import type { Prng } from '../lib/prng.ts'
+import { TransientSet } from '../lib/transient.ts'
 import { FailedAnswer } from './answers.ts'
-import { BATCH_REQUEST, checkCommand, commandAnswers, failureOfAnswer } from './batch-request.ts'
+import { batchOperation, checkCommand, commandAnswers, failureOfAnswer } from './batch-request.ts'
 import { Call } from './call.ts'
 import type { CallContext } from './call.ts'
 import { ClientError, refusal } from './client-error.ts'
@@ -48,7 +49,7 @@ export class ClientCore {
   readonly timeoutMs: number
   readonly #inflightMax: number
   /** All that a close must end, those among them that nobody asked for. */
-  readonly #calls = new Set<Call<unknown>>()
+  readonly #calls = new TransientSet<Call<unknown>>()
   /** Calls of the callers' that are no part of a batch. */
   #running = 0
   readonly #companions = new Set<Closable>()
@@ -152,7 +153,7 @@ export class ClientCore {
     for (const companion of this.#companions) companion.close()
     this.sessions?.end()
     this.#reads.end()
-    for (const call of this.#calls) call.close()
+    for (const call of this.#calls.values()) call.close()
     await this.sessions?.leave()
     await this.context.transport.close()
   }
@@ -183,11 +184,10 @@ function commandOperation(
 ): Operation<CommandResult> {
   checkCommand(command)
   const body = encodeBatchRequest([command])
-  return {
-    ...BATCH_REQUEST,
+  return batchOperation({
     name,
     kind: options.isRepeatable ? 'repeatable' : 'write',
-    body,
+    body: () => body,
     parse: (response) => {
       const answer = commandAnswers(response, 1)[0]!
       if (answer.kind === 'error') throw new FailedAnswer(failureOfAnswer(answer))
@@ -195,5 +195,5 @@ function commandOperation(
       return answer.result
     },
     onFailure: () => void options.attempts.count++,
-  }
+  })
 }

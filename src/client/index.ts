@@ -41,7 +41,7 @@ export type {
   ReadOptions,
   WriteConditions,
 } from './options.ts'
-export { TransportError } from './transport.ts'
+export { Cancellation, TransportError } from './transport.ts'
 export type {
   ClientClock,
   Transport,

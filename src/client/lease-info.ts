@@ -74,7 +74,6 @@ const look = <T>(path: string, query: readonly string[], parse: (response: Trans
   path,
   query,
   headers: {},
-  body: undefined,
   takesTimeout: true,
   parse: (response) => {
     expectStatus(response, 200)

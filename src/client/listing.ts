@@ -61,7 +61,6 @@ const rangeOperation = <T>(
   path: '/v1/kv',
   query,
   headers: { accept: 'application/json' },
-  body: undefined,
   takesTimeout: true,
   parse,
 })

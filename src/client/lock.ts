@@ -167,7 +167,7 @@ function lockOperation(queue: Queue, facts: LockFacts): Operation<{ token: numbe
     // The node's own time is for getting in line; how long to stand there is in the body.
     query: [`timeout=${timeoutMs}ms`],
     headers: { 'content-type': 'application/json' },
-    body: Buffer.from(JSON.stringify(body)),
+    body: () => Buffer.from(JSON.stringify(body)),
     takesTimeout: false,
     parse: (response) => {
       expectStatus(response, 200)
@@ -232,7 +232,6 @@ const lookOperation = <T>(queue: Queue, parse: (response: TransportResponse) => 
   path: pathOf(queue),
   query: [],
   headers: {},
-  body: undefined,
   takesTimeout: true,
   parse: (response) => {
     expectStatus(response, 200)

@@ -22,13 +22,14 @@ export interface Operation<T> {
   /** Further parameters, without the `timeout` that each attempt adds. Names and values need no escaping. */
   readonly query: readonly string[]
   readonly headers: Readonly<Record<string, string>>
-  readonly body: Uint8Array | undefined
+  /** Made for each attempt. */
+  readonly body?: (() => Uint8Array) | undefined
   /** The node understands `timeout`. */
   readonly takesTimeout: boolean
   /** Throws a FailedAnswer. */
   readonly parse: (response: TransportResponse) => T
   /** Told of each attempt that failed. */
-  readonly onFailure?: (failure: Failure) => void
+  readonly onFailure?: ((failure: Failure) => void) | undefined
 }
 
 const NO_HEADERS: Readonly<Record<string, string>> = {}
@@ -43,7 +44,6 @@ export function getOperation(key: Key, options: GetOptions): Operation<GetResult
     path: keyPath(key),
     query,
     headers: NO_HEADERS,
-    body: undefined,
     takesTimeout: true,
     parse: (response) => parseGet(response, key),
   }
@@ -70,6 +70,7 @@ export function putOperation(key: Key, value: string | Uint8Array, options: PutO
   if (ttlMs !== undefined) query.push(`ttl=${ttlMs}ms`)
   if (lease !== undefined) query.push(`lease=${leaseIdOf(lease)!}`)
   query.push(...fenceQuery(fence))
+  const body = valueBytes(value)
   return {
     name: 'put',
     kind: 'write',
@@ -77,7 +78,7 @@ export function putOperation(key: Key, value: string | Uint8Array, options: PutO
     path: keyPath(key),
     query,
     headers,
-    body: valueBytes(value),
+    body: () => body,
     takesTimeout: true,
     parse: (response) => parsePut(response, key, prev),
   }
@@ -96,7 +97,6 @@ export function deleteOperation(key: Key, options: DeleteOptions): Operation<Del
     path: keyPath(key),
     query,
     headers,
-    body: undefined,
     takesTimeout: true,
     parse: (response) => parseDelete(response, key, prev),
   }
@@ -109,7 +109,7 @@ export const transferOperation = (to: string | undefined): Operation<void> => ({
   path: '/v1/leader/transfer',
   query: [],
   headers: { 'content-type': 'application/json' },
-  body: Buffer.from(JSON.stringify(to === undefined ? {} : { to })),
+  body: () => Buffer.from(JSON.stringify(to === undefined ? {} : { to })),
   takesTimeout: false,
   parse: parseTransfer,
 })
@@ -125,7 +125,6 @@ const question = <T>(name: string, path: string, parse: (response: TransportResp
   path,
   query: [],
   headers: NO_HEADERS,
-  body: undefined,
   takesTimeout: false,
   parse,
 })

@@ -145,3 +145,5 @@ export abstract class PendingCall<T> {
     this.carrier?.settled()
   }
 }
+
+export const isWaiting = ({ isSettled }: { readonly isSettled: boolean }): boolean => !isSettled

@@ -4,7 +4,7 @@ import { encodeBatchRequest } from '../api/batch-codec.ts'
 import { WIRE_LIMITS } from '../api/limits.ts'
 import { FailedAnswer } from './answers.ts'
 import type { Failure } from './answers.ts'
-import { BATCH_BYTES_MAX, BATCH_REQUEST, carrierOf, failureOfAnswer, readAnswers, worseOf } from './batch-request.ts'
+import { BATCH_BYTES_MAX, batchOperation, carrierOf, failureOfAnswer, readAnswers, worseOf } from './batch-request.ts'
 import { Call } from './call.ts'
 import { ClientError } from './client-error.ts'
 import type { ClientCore } from './core.ts'
@@ -14,16 +14,20 @@ import { Gate } from './gate.ts'
 import type { Key } from './key-path.ts'
 import type { Operation } from './operations.ts'
 import type { GetOptions } from './options.ts'
+import { isWaiting } from './pending-call.ts'
 import type { Carrier, Gatherer } from './pending-call.ts'
 import { PendingRead } from './pending-read.ts'
 
 /** Requests of one lane, to all nodes together. */
 const REQUESTS_MAX = 64
 
+/** Most programs need one or two, over and over. */
+const LANES_KEPT = 16
+
 export class ReadGatherer implements Gatherer<PendingRead> {
   readonly #core: ClientCore
   readonly #all: Deadlines<PendingRead>
-  /** Each has somebody who waits in it, so that there are never more of them than calls. */
+  /** Of those in which nobody waits, a few are kept. */
   readonly #lanes = new Map<string | number, Lane>()
 
   constructor(core: ClientCore) {
@@ -70,25 +74,32 @@ export class ReadGatherer implements Gatherer<PendingRead> {
     const name = isPlain ? timeoutMs : `${consistency} ${awaits} ${timeoutMs}`
     let lane = this.#lanes.get(name)
     if (lane === undefined) {
-      lane = new Lane(this.#core, () => this.#lanes.delete(name))
+      if (this.#lanes.size >= LANES_KEPT) this.#dropIdleLanes()
+      lane = new Lane(this.#core)
       this.#lanes.set(name, lane)
     }
     return lane
+  }
+
+  #dropIdleLanes(): void {
+    for (const [name, lane] of this.#lanes) if (lane.isIdle) this.#lanes.delete(name)
   }
 }
 
 /** Reads that may share a request. */
 class Lane {
   readonly #core: ClientCore
-  readonly #onEmpty: () => void
   readonly #gate: Gate
   #queue: PendingRead[] = []
   #isPlanned = false
 
-  constructor(core: ClientCore, onEmpty: () => void) {
+  constructor(core: ClientCore) {
     this.#core = core
-    this.#onEmpty = onEmpty
     this.#gate = new Gate(core.context.clock, REQUESTS_MAX, () => this.#plan())
+  }
+
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && this.#gate.isIdle
   }
 
   add(pending: PendingRead): void {
@@ -109,11 +120,10 @@ class Lane {
   #send(): void {
     for (;;) {
       this.#queue = this.#queue.filter(isWaiting)
-      if (this.#queue.length === 0) break
+      if (this.#queue.length === 0) return
       if (!this.#gate.enter()) return
       void this.#sendBatch(this.#takeBatch())
     }
-    if (this.#gate.isIdle) this.#onEmpty()
   }
 
   #takeBatch(): PendingRead[] {
@@ -154,11 +164,10 @@ class Lane {
       carrier.settled()
       this.#queue.push(pending)
     }
-    return {
-      ...BATCH_REQUEST,
+    return batchOperation({
       name: batch.length === 1 ? 'get' : `a batch of ${batch.length} gets`,
       kind: 'read',
-      get body() {
+      body: () => {
         sent = batch.filter((pending) => isWaiting(pending) && pending.carrier === carrier)
         for (const pending of sent) pending.attempted()
         return encodeBatchRequest(sent.map(({ item }) => item))
@@ -177,8 +186,6 @@ class Lane {
       onFailure: (failure) => {
         for (const pending of sent) pending.attemptEnded(failure)
       },
-    }
+    })
   }
 }
-
-const isWaiting = ({ isSettled }: PendingRead): boolean => !isSettled

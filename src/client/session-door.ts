@@ -6,7 +6,7 @@ import { ERRORS } from '../api/errors.ts'
 import { FailedAnswer, unexpected } from './answers.ts'
 import { Call } from './call.ts'
 import { ClientError } from './client-error.ts'
-import { BATCH_REQUEST, commandAnswers, failureOfAnswer } from './batch-request.ts'
+import { batchOperation, commandAnswers, failureOfAnswer } from './batch-request.ts'
 import type { ClientCore } from './core.ts'
 import { randomId } from './random-id.ts'
 import type { Operation } from './operations.ts'
@@ -102,12 +102,4 @@ const sessionOperation = <T>(
   name: string,
   command: () => ClientCommand,
   parse: (response: TransportResponse) => T,
-): Operation<T> => ({
-  ...BATCH_REQUEST,
-  name,
-  kind: 'repeatable',
-  get body() {
-    return encodeBatchRequest([command()])
-  },
-  parse,
-})
+): Operation<T> => batchOperation({ name, kind: 'repeatable', body: () => encodeBatchRequest([command()]), parse })

@@ -7,7 +7,7 @@ import { FailedAnswer } from './answers.ts'
 import type { Failure } from './answers.ts'
 import {
   BATCH_BYTES_MAX,
-  BATCH_REQUEST,
+  batchOperation,
   carrierOf,
   checkCommand,
   commandAnswers,
@@ -20,6 +20,7 @@ import type { ClientCore, WriteOptions } from './core.ts'
 import { Deadlines } from './deadlines.ts'
 import { Gate } from './gate.ts'
 import type { Operation } from './operations.ts'
+import { isWaiting } from './pending-call.ts'
 import type { Gatherer } from './pending-call.ts'
 import { PendingWrite } from './pending-write.ts'
 import type { Written } from './pending-write.ts'
@@ -32,7 +33,7 @@ export class SessionWriter implements Gatherer<PendingWrite> {
   readonly #core: ClientCore
   readonly #door: SessionDoor
   /** Not yet sent, in order. */
-  readonly #queue = new Set<PendingWrite>()
+  #queue: PendingWrite[] = []
   readonly #all: Deadlines<PendingWrite>
   readonly #gate: Gate
   #isPlanned = false
@@ -61,14 +62,13 @@ export class SessionWriter implements Gatherer<PendingWrite> {
     if (pending.isSettled) return pending.promise
     pending.join(this)
     this.#all.add(pending)
-    this.#queue.add(pending)
+    this.#queue.push(pending)
     this.#plan()
     return pending.promise
   }
 
   settled(pending: PendingWrite): void {
     this.#all.delete(pending)
-    this.#queue.delete(pending)
     if (this.#all.size === 0) this.#door.giveUp()
   }
 
@@ -84,7 +84,7 @@ export class SessionWriter implements Gatherer<PendingWrite> {
 
   /** Once for all writes of this turn. */
   #plan(): void {
-    if (this.#isPlanned || this.#queue.size === 0) return
+    if (this.#isPlanned || this.#queue.length === 0) return
     this.#isPlanned = true
     queueMicrotask(() => {
       this.#isPlanned = false
@@ -93,13 +93,14 @@ export class SessionWriter implements Gatherer<PendingWrite> {
   }
 
   #send(): void {
-    if (this.#queue.size === 0) return
+    this.#queue = this.#queue.filter(isWaiting)
+    if (this.#queue.length === 0) return
     const session = this.#door.session
     if (session === undefined) {
       void this.#open()
       return
     }
-    while (this.#queue.size > 0 && session.hasRoom && this.#gate.enter()) {
+    while (this.#queue.length > 0 && session.hasRoom && this.#gate.enter()) {
       void this.#sendBatch(session, this.#takeBatch(session))
     }
   }
@@ -118,17 +119,16 @@ export class SessionWriter implements Gatherer<PendingWrite> {
   }
 
   #takeBatch(session: Session): PendingWrite[] {
-    const batch: PendingWrite[] = []
     let bytes = 0
+    let count = 0
     for (const pending of this.#queue) {
-      const isFull = bytes + pending.bytes > BATCH_BYTES_MAX || batch.length === WIRE_LIMITS.batchCommandsMax
-      if (batch.length > 0 && (isFull || !session.hasRoom)) break
-      this.#queue.delete(pending)
-      pending.number(session)
       bytes += pending.bytes
-      batch.push(pending)
+      const isFull = bytes > BATCH_BYTES_MAX || count === WIRE_LIMITS.batchCommandsMax
+      if (count > 0 && (isFull || !session.hasRoom)) break
+      pending.number(session)
+      count++
     }
-    return batch
+    return this.#queue.splice(0, count)
   }
 
   async #sendBatch(session: Session, batch: readonly PendingWrite[]): Promise<void> {
@@ -155,11 +155,10 @@ export class SessionWriter implements Gatherer<PendingWrite> {
     let sent: readonly PendingWrite[] = []
     let sentAtMs = 0
     const { clock } = this.#core.context
-    return {
-      ...BATCH_REQUEST,
+    return batchOperation({
       name: batch.length === 1 ? batch[0]!.name : `a batch of ${batch.length} writes`,
       kind: 'repeatable',
-      get body() {
+      body: () => {
         sent = batch.filter(({ isSettled }) => !isSettled)
         sentAtMs = clock.now()
         const { id, acknowledgedBelow } = session
@@ -179,7 +178,7 @@ export class SessionWriter implements Gatherer<PendingWrite> {
       onFailure: (failure) => {
         for (const pending of sent) pending.attemptEnded(failure)
       },
-    }
+    })
   }
 
   #answered(session: Session, pending: PendingWrite, result: CommandResult): void {

@@ -10,6 +10,7 @@ import { isObject } from './json.ts'
 import type { JsonObject } from './json.ts'
 import { decide, isEndpointDown, pauseMs } from './retry-policy.ts'
 import { pause } from './pause.ts'
+import { Cancellation } from './transport.ts'
 import type { TransportStream } from './transport.ts'
 
 export const STREAM = {
@@ -102,13 +103,11 @@ async function* oneConnection(
   endpoint: Endpoint,
 ): AsyncGenerator<JsonObject, void> {
   const { context } = core
-  const controller = new AbortController()
-  const unlisten = context.abortListeners.add(request.signal, () => controller.abort())
+  const cancellation = new Cancellation()
+  const unlisten = context.abortListeners.add(request.signal, () => cancellation.cancel())
   let stream: TransportStream | undefined
   try {
-    stream = await within(core, controller, STREAM.connectMsMax, () =>
-      connect(core, request, endpoint, controller.signal),
-    )
+    stream = await within(core, cancellation, STREAM.connectMsMax, () => connect(core, request, endpoint, cancellation))
     learn(context, endpoint, stream)
     await checkHead(stream)
     context.endpoints.up(endpoint)
@@ -117,14 +116,14 @@ async function* oneConnection(
     const lines = new LineReader()
     for (;;) {
       // Only waiting counts: a consumer may take its time.
-      const chunk = await within(core, controller, STREAM.silenceMsMax, () => chunks.next())
+      const chunk = await within(core, cancellation, STREAM.silenceMsMax, () => chunks.next())
       if (chunk.done === true) return
       for (const line of lines.push(chunk.value)) yield documentOf(line)
     }
   } finally {
     unlisten()
     stream?.close()
-    controller.abort()
+    cancellation.cancel()
   }
 }
 
@@ -132,7 +131,7 @@ function connect(
   { context }: ClientCore,
   request: StreamRequest,
   { url }: Endpoint,
-  signal: AbortSignal,
+  cancellation: Cancellation,
 ): Promise<TransportStream> {
   const { transport } = context
   if (transport.stream === undefined) {
@@ -142,17 +141,12 @@ function connect(
   const query = request.query()
   const path = query.length === 0 ? request.path : `${request.path}?${query.join('&')}`
   const headers = { accept: 'application/x-ndjson' }
-  return transport.stream({ endpoint: url, method: 'GET', path, headers, body: undefined, signal })
+  return transport.stream({ endpoint: url, method: 'GET', path, headers, body: undefined, cancellation })
 }
 
 /** Breaks the connection off when a step takes longer than this. */
-async function within<T>(
-  core: ClientCore,
-  controller: AbortController,
-  ms: number,
-  step: () => Promise<T>,
-): Promise<T> {
-  const timer = core.context.clock.after(ms, () => controller.abort())
+async function within<T>(core: ClientCore, cancellation: Cancellation, ms: number, step: () => Promise<T>): Promise<T> {
+  const timer = core.context.clock.after(ms, () => cancellation.cancel())
   try {
     return await step()
   } finally {

@@ -10,7 +10,7 @@ export const txnDocumentOperation = (document: object): Operation<JsonObject> =>
   path: '/v1/txn',
   query: [],
   headers: { 'content-type': 'application/json' },
-  body: Buffer.from(JSON.stringify(document)),
+  body: () => Buffer.from(JSON.stringify(document)),
   takesTimeout: true,
   parse: (response) => {
     expectStatus(response, 200)

@@ -1,8 +1,9 @@
 // The real transport: one undici pool for each endpoint, given request targets byte by byte (URL parsers fold `..`).
 // Sockets are bounded here and requests beyond them wait here, so that what never left is known never to have left.
 import { errors, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { TransportError } from './transport.ts'
-import type { Transport, TransportRequest, TransportResponse, TransportStream } from './transport.ts'
+import type { Cancellation, Transport, TransportRequest, TransportResponse, TransportStream } from './transport.ts'
 
 const LIMITS = {
   /** Sockets to one node. Each carries one request at a time: pipelining would let one slow answer hold up the others. */
@@ -65,18 +66,13 @@ class Lane {
   }
 
   async send(request: TransportRequest): Promise<TransportResponse> {
-    const { signal } = request
-    if (signal.aborted || !(await this.#acquire(signal)))
+    if (!(await this.#acquire(request.cancellation)))
       throw new TransportError('not-sent', `given up before anything was sent to ${request.endpoint}`)
 
     const connects = this.#connects
     const wasConnected = this.#pool.stats.connected > 0
-    const answer = this.#exchange(request)
-    // The place is free when undici is done with the request, which after an abort may be later than our caller is.
-    const release = (): void => this.#release()
-    answer.then(release, release)
     try {
-      return await orAborted(answer, signal)
+      return await this.#exchange(request)
     } catch (error) {
       const isCertain = (!wasConnected && this.#connects === connects) || isConnectFailure(error)
       throw transportError(error, isCertain, request.endpoint)
@@ -84,7 +80,7 @@ class Lane {
   }
 
   /** Nothing is claimed about what was sent: streams change nothing. */
-  async stream({ method, path, headers, body, signal, endpoint }: TransportRequest): Promise<TransportStream> {
+  async stream({ method, path, headers, body, cancellation, endpoint }: TransportRequest): Promise<TransportStream> {
     this.#streamPool ??= new Pool(this.#origin, {
       connections: LIMITS.streamsMax,
       pipelining: 1,
@@ -92,6 +88,10 @@ class Lane {
       bodyTimeout: 0,
       connect: { timeout: LIMITS.connectMsMax },
     })
+    const controller = new AbortController()
+    cancellation.onCancel = () => controller.abort()
+    if (cancellation.isCancelled) controller.abort()
+    const { signal } = controller
     try {
       const request = this.#streamPool.request({ method, path, headers, body: body ?? null, signal })
       const response = await orAborted(request, signal)
@@ -109,25 +109,27 @@ class Lane {
     await Promise.all([this.#pool.destroy(), this.#streamPool?.destroy()])
   }
 
-  async #exchange({ method, path, headers, body, signal }: TransportRequest): Promise<TransportResponse> {
-    const response = await this.#pool.request({ method, path, headers, body: body ?? null, signal })
-    return { status: response.statusCode, headers: response.headers, body: await response.body.bytes() }
+  #exchange({ method, path, headers, body, cancellation }: TransportRequest): Promise<TransportResponse> {
+    return new Promise((resolve, reject) => {
+      const exchange = new Exchange(cancellation, { resolve, reject, onDone: () => this.#release() })
+      this.#pool.dispatch({ method, path, headers, body: body ?? null }, exchange)
+    })
   }
 
-  /** Takes a place, at once or in turn. False when the signal fired first. */
-  #acquire(signal: AbortSignal): boolean | Promise<boolean> {
+  /** Takes a place, at once or in turn. False when it was cancelled first. */
+  #acquire(cancellation: Cancellation): boolean | Promise<boolean> {
+    if (cancellation.isCancelled) return false
     if (this.#busy < LIMITS.connectionsMax) {
       this.#busy++
       return true
     }
     return new Promise((resolve) => {
-      const onAbort = (): void => wake(false)
       const wake = (isTurn: boolean): void => {
-        signal.removeEventListener('abort', onAbort)
+        cancellation.onCancel = undefined
         this.#waiting.delete(wake)
         resolve(isTurn)
       }
-      signal.addEventListener('abort', onAbort, { once: true })
+      cancellation.onCancel = () => wake(false)
       this.#waiting.add(wake)
     })
   }
@@ -138,6 +140,80 @@ class Lane {
     if (first === undefined) this.#busy--
     else first(true)
   }
+}
+
+interface Settle {
+  resolve(response: TransportResponse): void
+  reject(error: unknown): void
+  /** undici is done with the request, which after a cancellation may be later than our caller is. */
+  onDone(): void
+}
+
+/** One request and its whole answer. To cancel it settles it at once; undici hears of that when it has a socket for the request. */
+class Exchange implements Dispatcher.DispatchHandler {
+  readonly #cancellation: Cancellation
+  readonly #settle: Settle
+  #controller: Dispatcher.DispatchController | undefined
+  #status = 0
+  #headers: TransportResponse['headers'] = {}
+  readonly #chunks: Uint8Array[] = []
+
+  constructor(cancellation: Cancellation, settle: Settle) {
+    this.#cancellation = cancellation
+    this.#settle = settle
+    if (cancellation.isCancelled) settle.reject(GIVEN_UP)
+    else cancellation.onCancel = () => this.#cancel()
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    if (this.#cancellation.isCancelled) controller.abort(GIVEN_UP)
+    else this.#controller = controller
+  }
+
+  /** Of an informational answer, too: the last one counts. */
+  onResponseStart(_: unknown, status: number, headers: TransportResponse['headers']): void {
+    this.#status = status
+    this.#headers = headers
+  }
+
+  onResponseData(_: unknown, chunk: Uint8Array): void {
+    this.#chunks.push(chunk)
+  }
+
+  onResponseEnd(): void {
+    this.#done()
+    this.#settle.resolve({ status: this.#status, headers: this.#headers, body: joined(this.#chunks) })
+  }
+
+  onResponseError(_: unknown, error: Error): void {
+    this.#done()
+    this.#settle.reject(error)
+  }
+
+  #done(): void {
+    this.#cancellation.onCancel = undefined
+    this.#settle.onDone()
+  }
+
+  #cancel(): void {
+    this.#settle.reject(GIVEN_UP)
+    this.#controller?.abort(GIVEN_UP)
+  }
+}
+
+const GIVEN_UP = new Error('given up')
+
+/** In memory of its own. */
+function joined(chunks: readonly Uint8Array[]): Uint8Array {
+  let size = 0
+  for (const chunk of chunks) size += chunk.length
+  const whole = new Uint8Array(size)
+  let at = 0
+  for (const chunk of chunks) {
+    whole.set(chunk, at)
+    at += chunk.length
+  }
+  return whole
 }
 
 const ignore = (): void => {}

@@ -98,10 +98,10 @@ describe('the deadline', () => {
 
   test('the reason is told when the deadline ends an attempt that had sent nothing yet', async () => {
     let attempts = 0
-    const refusesOnce: FakeEndpoint = ({ signal }) => {
+    const refusesOnce: FakeEndpoint = ({ cancellation }) => {
       if (attempts++ === 0) throw new TransportError('not-sent', `${A} refuses connections`)
       return new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => reject(new TransportError('not-sent', 'given up')), { once: true })
+        cancellation.onCancel = () => reject(new TransportError('not-sent', 'given up'))
       })
     }
     const { clock, client } = setUp({ [A]: refusesOnce })

@@ -22,13 +22,13 @@ afterEach(async () => {
 /** A lease in virtual time, whose keep-alives are answered as told. */
 async function virtual(answer: () => 'kept' | 'gone' | 'silence') {
   const clock = new VirtualClock()
-  const node: FakeEndpoint = ({ body, signal }) => {
+  const node: FakeEndpoint = ({ body, cancellation }) => {
     const [command] = decodeBatchRequest(body!)
     if (command?.op !== 'lease-grant' && command?.op !== 'lease-keep-alive') throw new Error('another command')
     const says = command.op === 'lease-grant' ? 'kept' : answer()
     if (says === 'silence')
       return new Promise((_resolve, reject) => {
-        signal.addEventListener('abort', () => reject(new TransportError('broken', 'given up')), { once: true })
+        cancellation.onCancel = () => reject(new TransportError('broken', 'given up'))
       })
     const { lease } = command
     const result =

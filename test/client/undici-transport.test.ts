@@ -2,7 +2,7 @@
 import { createServer } from 'node:net'
 import type { AddressInfo, Server, Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
-import { TransportError } from '../../src/client/index.ts'
+import { Cancellation, TransportError } from '../../src/client/index.ts'
 import { UndiciTransport } from '../../src/client/undici-transport.ts'
 import { refusedEndpoint } from '../support/scripted-node.ts'
 
@@ -32,8 +32,8 @@ function open(): UndiciTransport {
   return transport
 }
 
-const put = (transport: UndiciTransport, endpoint: string, signal = new AbortController().signal) =>
-  transport.send({ endpoint, method: 'PUT', path: '/v1/kv/k', headers: {}, body: Buffer.from('v'), signal })
+const put = (transport: UndiciTransport, endpoint: string, cancellation = new Cancellation()) =>
+  transport.send({ endpoint, method: 'PUT', path: '/v1/kv/k', headers: {}, body: Buffer.from('v'), cancellation })
 
 const kindOf = async (attempt: Promise<unknown>): Promise<string> => {
   const error = await attempt.then(
@@ -78,22 +78,22 @@ test('H8: a connection that ends after the request arrived is broken, not unsent
 
 test('H8: giving up after the request arrived is broken, not unsent', async () => {
   const transport = open()
-  const controller = new AbortController()
-  const endpoint = await listen((socket) => socket.once('data', () => controller.abort()))
-  expect(await kindOf(put(transport, endpoint, controller.signal))).toBe('broken')
+  const cancellation = new Cancellation()
+  const endpoint = await listen((socket) => socket.once('data', () => cancellation.cancel()))
+  expect(await kindOf(put(transport, endpoint, cancellation))).toBe('broken')
 })
 
 test('giving up while no connection exists is not sent, and nothing is sent later', async () => {
   const transport = open()
   let bytes = 0
   const endpoint = await listen((socket) => socket.on('data', (chunk: Buffer) => (bytes += chunk.length)))
-  const controller = new AbortController()
-  const attempt = put(transport, endpoint, controller.signal)
-  controller.abort()
+  const cancellation = new Cancellation()
+  const attempt = put(transport, endpoint, cancellation)
+  cancellation.cancel()
   expect(await kindOf(attempt)).toBe('not-sent')
   // A later request on the same connection arrives alone.
-  const next = new AbortController()
-  const second = put(transport, endpoint, next.signal)
+  const next = new Cancellation()
+  const second = put(transport, endpoint, next)
   await new Promise<void>((resolve) => {
     const timer = setInterval(() => {
       if (bytes === 0) return
@@ -102,7 +102,7 @@ test('giving up while no connection exists is not sent, and nothing is sent late
     }, 5)
   })
   const length = bytes
-  next.abort()
+  next.cancel()
   await kindOf(second)
   expect(length).toBeLessThan(200)
 })
@@ -128,13 +128,13 @@ test('a bounded number of sockets serves many requests, in turn', async () => {
 test('a request that waits for a socket and is given up was not sent', async () => {
   const transport = open()
   const endpoint = await listen(() => {})
-  const busy = Array.from({ length: 64 }, () => new AbortController())
-  const holders = busy.map(({ signal }) => kindOf(put(transport, endpoint, signal)))
-  const controller = new AbortController()
-  const attempt = kindOf(put(transport, endpoint, controller.signal))
-  controller.abort()
+  const busy = Array.from({ length: 64 }, () => new Cancellation())
+  const holders = busy.map((cancellation) => kindOf(put(transport, endpoint, cancellation)))
+  const cancellation = new Cancellation()
+  const attempt = kindOf(put(transport, endpoint, cancellation))
+  cancellation.cancel()
   expect(await attempt).toBe('not-sent')
-  for (const holder of busy) holder.abort()
+  for (const holder of busy) holder.cancel()
   await Promise.all(holders)
 })
 

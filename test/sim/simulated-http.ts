@@ -83,12 +83,10 @@ export class SimulatedHttp implements Transport {
       const end = (settle: () => void): void => {
         if (isOver) return
         isOver = true
-        request.signal.removeEventListener('abort', aborted)
         settle()
       }
       const fail = (kind: 'not-sent' | 'broken', why: string): void => end(() => reject(new TransportError(kind, why)))
-      const aborted = (): void => fail('broken', 'the attempt was given up')
-      request.signal.addEventListener('abort', aborted)
+      request.cancellation.onCancel = () => fail('broken', 'the attempt was given up')
       if (member === undefined || !member.isUp || host === undefined) {
         world.after(drawMs(this.#prng, 0.05, 0.5), () => fail('not-sent', 'nobody listens there'))
         return
@@ -169,7 +167,12 @@ function serveAtEdge(
     onChunk: (bytes) => chunks.push(bytes) > 0,
     onEnd: () => reply({ ...head, body: Buffer.concat(chunks) }),
   })
-  request.signal.addEventListener('abort', () => host.input(() => exchange.hangUp()))
+  const { cancellation } = request
+  const fail = cancellation.onCancel
+  cancellation.onCancel = () => {
+    fail?.()
+    host.input(() => exchange.hangUp())
+  }
 }
 
 /** By the code that serves batches over HTTP. */

@@ -45,7 +45,7 @@ export class SimulatedStream implements AnswerSink, AsyncIterator<Uint8Array, un
   /** `serve` is called on the node, when the request has got there. */
   open(request: TransportRequest, serve: (sink: AnswerSink) => Exchange | undefined): void {
     const { world } = this.#cluster
-    request.signal.addEventListener('abort', () => this.#break('the stream was given up'))
+    request.cancellation.onCancel = () => this.#break('the stream was given up')
     world.after(drawMs(this.#prng, 0.05, 0.5), () => {
       this.#host.input(() => {
         if (this.#state === 'open') this.#exchange = serve(this)

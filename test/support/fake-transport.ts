@@ -27,9 +27,9 @@ export class FakeTransport implements Transport {
 }
 
 /** Answers nothing until it is given up. */
-export const neverAnswers: FakeEndpoint = ({ signal }) =>
+export const neverAnswers: FakeEndpoint = ({ cancellation }) =>
   new Promise((_resolve, reject) => {
-    signal.addEventListener('abort', () => reject(new TransportError('broken', 'given up')), { once: true })
+    cancellation.onCancel = () => reject(new TransportError('broken', 'given up'))
   })
 
 /** A node that takes every put and whose keys all hold `hello`. */
