@@ -49,7 +49,7 @@ export class PendingWrite extends PendingCall<Written> {
     this.#isAtRisk = true
     const once = { kind: 'session', session, sequence: this.#sequence, acknowledgedBelow } as const
     const command = this.#command
-    if (command.op !== 'put' || hasMore(command)) return { ...command, once } as ClientCommand
+    if (command.op !== 'put' || hasMore(command)) return { once, ...command } as ClientCommand
     // The most frequent command, spelt out: a copy by spreading costs as much as encoding it.
     const { key, value, contentType, condition, wantsPrevious } = command
     return { op: 'put', key, value, contentType, condition, wantsPrevious, once }

@@ -42,16 +42,16 @@ export interface EntryOptions {
 
 /** The entry as HTTP_API lays it out; members that say nothing are absent. */
 export function entryDocument(entry: KeyEntry, { keysOnly = false, ttlMs }: EntryOptions = {}): object {
-  return {
-    ...namedBytes('key', keyToBytes(entry.key)),
-    ...(keysOnly ? {} : namedBytes('value', entry.value)),
-    ...(entry.contentType === '' ? {} : { contentType: entry.contentType }),
-    createRevision: entry.createRevision,
-    modRevision: entry.modRevision,
-    version: entry.version,
-    ...(entry.lease === '' ? {} : { lease: entry.lease }),
-    ...(ttlMs === undefined ? {} : { ttlMs }),
-  }
+  // Step by step: in a literal each property after a spread costs Node.js 20 a hidden class of the object's own.
+  const document: Record<string, unknown> = namedBytes('key', keyToBytes(entry.key))
+  if (!keysOnly) Object.assign(document, namedBytes('value', entry.value))
+  if (entry.contentType !== '') document['contentType'] = entry.contentType
+  document['createRevision'] = entry.createRevision
+  document['modRevision'] = entry.modRevision
+  document['version'] = entry.version
+  if (entry.lease !== '') document['lease'] = entry.lease
+  if (ttlMs !== undefined) document['ttlMs'] = ttlMs
+  return document
 }
 
 export const entryOrNull = (entry: KeyEntry | undefined): object | null =>

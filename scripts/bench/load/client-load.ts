@@ -4,7 +4,7 @@
 import { argv, cpuUsage, stdout } from 'node:process'
 import { monitorEventLoopDelay, performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
-import { Client, op } from '../../../src/client/index.ts'
+import type * as Published from '../../../src/client/index.ts'
 import { SecondsOfLoad, latenciesOf, newHistogram, record } from './latencies.ts'
 import type { LoadResult } from './load-result.ts'
 import { fillKeysOf, keyName, randomFrom } from './requests.ts'
@@ -31,6 +31,9 @@ export interface ClientLoadOptions {
   readonly rate: number
   readonly seed: number
 }
+
+/** As a program has it that installs the package: the compiler on the fly that runs this file gives every closure its name, each time. */
+const { Client, op }: typeof Published = await import(new URL('../../../dist/client/index.js', import.meta.url).href)
 
 const VALUES_PREPARED = 64
 /** A new process compiles its hot paths first: half as long as the run, but no longer than this. */
