@@ -308,7 +308,7 @@ export class StateDb implements StateStore {
     if (this.#failure === undefined) await this.#writeBehind.drain()
     while (this.#calls.size > 0) await Promise.allSettled(this.#calls.values())
     for (const pinned of [...this.#views, ...this.#snapshots]) await pinned.close()
-    await this.#writeBehind.whenIdle()
+    await this.#writeBehind.close()
     await this.#options.engine.close()
   }
 

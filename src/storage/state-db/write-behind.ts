@@ -36,6 +36,7 @@ export class WriteBehind {
   #isWriting = false
   #running: Promise<void> | undefined
   #hasFailed = false
+  #isClosed = false
   #timer: Timer | undefined
   /** When the gathering generation got its first change. */
   #dirtySinceMs: number | undefined
@@ -81,8 +82,13 @@ export class WriteBehind {
     await done.promise
   }
 
-  /** Resolves when no batch is under way, whatever became of it. */
-  async whenIdle(): Promise<void> {
+  /**
+   * Starts no further batch; resolves when none is under way, whatever became of it. What a drain left gathering are removals that had
+   * to wait for the batch before them: history finds them again.
+   */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    this.#timer?.cancel()
     await this.#running
   }
 
@@ -102,7 +108,7 @@ export class WriteBehind {
   /** Starts the next batch if it is due, or a timer for when it will be. */
   #maybeStart(): void {
     const { table, clock, batchBytes, batchDelayMs } = this.#options
-    if (this.#hasFailed || table.gathering.isEmpty) return
+    if (this.#hasFailed || this.#isClosed || table.gathering.isEmpty) return
     this.#dirtySinceMs ??= clock.now()
     if (this.#isWriting) return
     const waitMs = this.#dirtySinceMs + batchDelayMs - clock.now()

@@ -1,6 +1,6 @@
 // Helpers of the state database's tests: a small writer of changes in the manner of the state machine, stores over both
 // engines, and a real clock. The state machine itself is another layer's and is not used here.
-import { promises as fs } from 'node:fs'
+import { cpSync, promises as fs, readdirSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { assert, present } from '../../../src/lib/assert.ts'
 import { Hasher64, ZERO_HASH, addHash, subtractHash } from '../../../src/lib/hash.ts'
@@ -224,33 +224,32 @@ const levelHomeIn = (root: string, directory: string): Home & { readonly directo
 const isWanted = (source: string): boolean => !source.endsWith('/LOCK')
 
 /**
- * A copy of a database in use, as a crash would leave it: taken again when files came, went or were listed anew meanwhile,
- * because LevelDB tidies up in the background. A log that grew is fine: the copy has a torn end. LOCK is another process's. Records are
- * copied last, because a batch brings them first: so none is missing to what refers to it.
+ * A copy of a database in use, as a crash would leave it: in one breath, so that no further part of a batch starts meanwhile, and taken again
+ * when files came, went or were listed anew, because LevelDB tidies up in the background. A log that grew is fine: the copy has a torn
+ * end. LOCK is another process's. Records are copied last, because a batch brings them first: so none is missing to what refers to it.
  */
 async function copyDirectory(from: string, to: string): Promise<void> {
   for (;;) {
-    const before = await fingerprint(from)
+    const before = fingerprint(from)
     try {
-      await fs.cp(from, to, { recursive: true, filter: (source) => isWanted(source) && !source.endsWith('/records') })
-      for (const name of await fs.readdir(`${from}/state`)) {
+      cpSync(from, to, { recursive: true, filter: (source) => isWanted(source) && !source.endsWith('/records') })
+      for (const name of readdirSync(`${from}/state`)) {
         const records = `state/${name}/records`
-        await fs.cp(`${from}/${records}`, `${to}/${records}`, { recursive: true, filter: isWanted })
+        cpSync(`${from}/${records}`, `${to}/${records}`, { recursive: true, filter: isWanted })
       }
-      if ((await fingerprint(from)) === before) return
+      if (fingerprint(from) === before) return
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     }
-    await fs.rm(to, { recursive: true, force: true })
+    rmSync(to, { recursive: true, force: true })
+    await new Promise((resolve) => setImmediate(resolve))
   }
 }
 
-async function fingerprint(directory: string): Promise<string> {
-  const names = (await fs.readdir(directory, { recursive: true })).sort()
-  const sizes = await Promise.all(
-    names.filter((name) => name.includes('MANIFEST')).map(async (name) => (await fs.stat(`${directory}/${name}`)).size),
-  )
-  return JSON.stringify([names, sizes])
+function fingerprint(directory: string): string {
+  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()
+  const manifests = names.filter((name) => name.includes('MANIFEST'))
+  return JSON.stringify([names, manifests.map((name) => statSync(`${directory}/${name}`).size)])
 }
 
 export interface MemoryHome extends Home {

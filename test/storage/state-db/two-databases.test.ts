@@ -4,7 +4,8 @@ import type { EngineBatch } from '../../../src/storage/state-db/engine.ts'
 import { isRecordKey, pointerKey, recordKey } from '../../../src/storage/state-db/keys.ts'
 import { MemoryStore } from '../../../src/storage/state-db/memory-engine.ts'
 import type { ScheduleWork } from '../../../src/storage/state-db/memory-engine.ts'
-import { Writer, memoryHome, textOf, transfer, until } from './support.ts'
+import { VirtualClock } from '../../support/virtual-clock.ts'
+import { Writer, memoryHome, realClock, textOf, transfer, until } from './support.ts'
 import type { MemoryHome } from './support.ts'
 
 const bytes = (text: string): Buffer => Buffer.from(text)
@@ -134,5 +135,32 @@ describe('a state in two databases', () => {
       await again.close()
       if (disk.writes <= disk.writesMax) return
     }
+  })
+
+  it('starts no batch once it is closed, though removals waited for the one before', async () => {
+    const time = new VirtualClock()
+    const clock = { ...realClock, now: () => time.now(), after: (ms: number, then: () => void) => time.after(ms, then) }
+    const home = await memoryHome()
+    const { current: store } = await home.open({ clock, batchDelayMs: 1_000_000 })
+    const failures: Error[] = []
+    store.onFailure((error) => failures.push(error))
+    const writer = new Writer(store)
+    await writer.entry([['kept', bytes('1')]])
+    await writer.entry([['kept', bytes('2')]])
+    await store.drain()
+    writer.compact(store.meta.revision + 1)
+    const { tableBytes } = store.stats()
+    await until(() => {
+      time.advance(1)
+      return store.stats().tableBytes > tableBytes
+    })
+    await store.close()
+    expect(stored(home, isRecordKey)).toEqual([recordAt(2), recordAt(3)])
+    expect(time.timerCount).toBe(0)
+    expect(failures).toEqual([])
+    const { current: again } = await home.open()
+    await until(() => stored(home, isRecordKey).length === 1)
+    expect(textOf(await again.get('kept'))).toBe('2')
+    await again.close()
   })
 })
