@@ -68,19 +68,19 @@ export class Hasher64 {
     return this
   }
 
-  bytes(value: Uint8Array): this {
-    this.#word(value.length)
-    let at = 0
-    for (; at + 4 <= value.length; at += 4) {
+  bytes(value: Uint8Array, from = 0, to = value.length): this {
+    this.#word(to - from)
+    let at = from
+    for (; at + 4 <= to; at += 4) {
       this.#word(value[at]! | (value[at + 1]! << 8) | (value[at + 2]! << 16) | (value[at + 3]! << 24))
     }
     let tail = 0
-    for (let shift = 0; at < value.length; at++, shift += 8) tail |= value[at]! << shift
+    for (let shift = 0; at < to; at++, shift += 8) tail |= value[at]! << shift
     this.#word(tail)
     return this
   }
 
-  /** A string of one code unit a byte. */
+  /** A string of one code unit a byte: the same as its bytes. */
   latin1(value: string): this {
     this.#word(value.length)
     let word = 0

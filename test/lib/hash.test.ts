@@ -62,6 +62,17 @@ describe('a hash', () => {
     expect(of()).toBe('724c6492052827ef')
   })
 
+  test('of a part of some bytes is that of a string of them', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), fc.nat({ max: 9 }), fc.nat({ max: 9 }), (bytes, before, after) => {
+        const from = Math.min(before, bytes.length)
+        const to = Math.max(from, bytes.length - after)
+        const text = Buffer.from(bytes.subarray(from, to)).toString('latin1')
+        expect(new Hasher64().bytes(bytes, from, to).finish()).toEqual(new Hasher64().latin1(text).finish())
+      }),
+    )
+  })
+
   test('keeps fields apart', () => {
     const all = [
       of('ab', 'c'),

@@ -10,8 +10,10 @@
 // passed: then it moves to the head, once (the second chance of the CLOCK algorithm, Corbató 1968).
 import { ByteReader } from '../../lib/bytes.ts'
 import type { KeyString } from '../../lib/bytes.ts'
+import { Hasher64 } from '../../lib/hash.ts'
 import type { RevisionId } from '../../kv/types.ts'
-import { hashOf, type IndexedEntries, KeyIndex } from './key-index.ts'
+import type { KeyFilter } from './key-filter.ts'
+import { hashOf, type IndexedEntries, KeyIndex, PLACE_GRAIN } from './key-index.ts'
 import { readPointer, readRecord } from './record-codec.ts'
 import { ABSENT, isSameChange } from './slot.ts'
 import type { Slot } from './slot.ts'
@@ -23,7 +25,7 @@ const SLOTS_MIN = 4
 /** An entry larger than this share of the ring is not kept, so that one of them does not push out everything else. */
 const ENTRY_SHARE_MAX = 1 / 8
 /** Sizes are multiples of this: a key that is written again often has grown by a byte, and still fits where it was. */
-const GRAIN_BYTES = 8
+const GRAIN_BYTES = PLACE_GRAIN
 /** Each entry has room for so much of a pointer: a key that was looked up and is not there is written next, mostly. */
 const POINTER_ROOM_BYTES = 24
 const RING_BYTES_MIN = 16 * 1024
@@ -48,6 +50,8 @@ const NOTHING: Uint8Array = Buffer.alloc(0)
 
 export class Cache implements IndexedEntries {
   readonly #ringBytesMax: number
+  /** Learns of every key that gets a pointer. */
+  readonly #filter: KeyFilter
   readonly #index: KeyIndex
   #ring = Buffer.alloc(0)
   /** The same memory: headers are read as words. */
@@ -60,7 +64,8 @@ export class Cache implements IndexedEntries {
   #isShort = false
   #recordsBrought = 0
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, filter: KeyFilter) {
+    this.#filter = filter
     this.#index = new KeyIndex(Math.max(SLOTS_MIN, Math.floor(bytesMax / BYTES_PER_SLOT)), this)
     this.#ringBytesMax = Math.max(0, bytesMax - this.#index.sizeBytes) & ~FLAGS
   }
@@ -71,8 +76,9 @@ export class Cache implements IndexedEntries {
 
   /** What is known of a key, as a copy. With `wantsRecord` the record, too, if it is here. */
   get(key: KeyString, wantsRecord: boolean): Slot | undefined {
-    const at = this.#index.find(key, hashOf(key))
-    if (at === undefined) return undefined
+    const hash = hashOf(key)
+    const at = this.#index.find(key, hash)
+    if (at === undefined) return this.#filter.mayHold(hash) ? undefined : ABSENT
     const ring = this.#ring
     const isWhole = wantsRecord && this.#has(at, HAS_RECORD)
     this.#words[at / 4]! |= isWhole ? IS_USED | IS_READ : IS_USED
@@ -92,6 +98,8 @@ export class Cache implements IndexedEntries {
   set(key: KeyString, pointer?: Uint8Array, record: Uint8Array = NOTHING): void {
     const hash = hashOf(key)
     const before = this.#index.find(key, hash)
+    const isNews = before === undefined || this.#pointerEnd(before) === this.#pointerAt(before)
+    if (pointer !== undefined && isNews) this.#filter.add(hash)
     const wantsRecord = !this.#isShort || (before !== undefined && this.#has(before, HAS_RECORD))
     this.#keep(key, hash, before, pointer && payloadIn(pointer), wantsRecord ? record : NOTHING)
   }
@@ -119,7 +127,7 @@ export class Cache implements IndexedEntries {
     if (whole > sizeMax && record.length > 0) return this.#keep(key, hash, before, pointer, NOTHING)
     if (before !== undefined && whole <= sizeMax && this.#sizeAt(before) >= whole)
       return this.#write(before, this.#sizeAt(before), key, pointer, record)
-    if (before !== undefined) this.#index.delete(before)
+    if (before !== undefined) this.#index.delete(this.#index.slotOf(before, hash)!)
     if (whole > sizeMax) return
     const at = this.#reserve(whole)
     this.#write(at, whole, key, pointer, record)
@@ -143,7 +151,7 @@ export class Cache implements IndexedEntries {
   // ------------------------------------------------------------------------------------------------------------ the entries
 
   hashAt(at: number): number {
-    return hashOf(this.#ring.toString('latin1', at + HEADER_BYTES, this.#pointerAt(at)))
+    return new Hasher64().bytes(this.#ring, at + HEADER_BYTES, this.#pointerAt(at)).finish().lo
   }
 
   isKeyAt(at: number, key: KeyString): boolean {
@@ -204,9 +212,10 @@ export class Cache implements IndexedEntries {
     this.#isShort = true
     const at = this.#tail
     const size = this.#sizeAt(at)
-    const kept = chances > 0 && this.#index.has(at) ? this.#keptOf(at) : 0
-    if (kept > 0) this.#moveToHead(at, kept)
-    else this.#index.delete(at)
+    const slot = this.#index.slotOf(at)
+    const kept = chances > 0 && slot !== undefined ? this.#keptOf(at) : 0
+    if (slot !== undefined && kept > 0) this.#moveToHead(at, kept, slot)
+    else if (slot !== undefined) this.#index.delete(slot)
     this.#tail += size
     if (this.#tail === this.#lapEnd) {
       this.#tail = 0
@@ -222,12 +231,12 @@ export class Cache implements IndexedEntries {
     return 0
   }
 
-  #moveToHead(from: number, size: number): void {
+  #moveToHead(from: number, size: number, slot: number): void {
     const to = this.#head
     const record = this.#has(from, IS_READ) ? HAS_RECORD : 0
     this.#ring.copyWithin(to, from, from + size)
     this.#words[to / 4] = size | record
-    this.#index.move(from, to)
+    this.#index.move(slot, to)
     this.#head += size
   }
 }

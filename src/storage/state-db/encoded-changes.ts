@@ -14,7 +14,7 @@ import type { BatchRecords } from './witness.ts'
 /** Beginnings that are noted of a change: its record's key, its stored record, its pointer's key, its stored pointer. */
 const MARKS = 4
 /** What it keeps of its memory when it is emptied. */
-const KEPT_BYTES_MAX = 256 * 1024
+const KEPT_BYTES_MAX = 2 * 1024 * 1024
 /** What a change costs besides its bytes: its marks, and its key in a list and a map. Measured, rounded up. */
 const CHANGE_BYTES = 160
 

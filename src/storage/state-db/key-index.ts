@@ -3,11 +3,15 @@
 import type { KeyString } from '../../lib/bytes.ts'
 import { Hasher64 } from '../../lib/hash.ts'
 
-/** What the index asks of that which it points to. A place is a number from 0 to 2^31 - 2. */
+/** What the index asks of that which it points to. A place is a multiple of {@link PLACE_GRAIN} below 2^31 - 8. */
 export interface IndexedEntries {
   hashAt(place: number): number
   isKeyAt(place: number, key: KeyString): boolean
 }
+
+export const PLACE_GRAIN = 8
+/** A slot is a place, plus the grain so that 0 is free, and in the low bits how far it is from its home, if it is not this far or farther. */
+const FAR = PLACE_GRAIN - 1
 
 /** Beyond this share of slots in use, probing takes long. */
 const LOAD_MAX = 3 / 4
@@ -16,7 +20,6 @@ export const hashOf = (key: KeyString): number => new Hasher64().latin1(key).fin
 
 export class KeyIndex {
   readonly #entries: IndexedEntries
-  /** A place plus one; 0 is free. */
   readonly #slots: Int32Array
   #count = 0
 
@@ -35,53 +38,65 @@ export class KeyIndex {
   }
 
   find(key: KeyString, hash: number): number | undefined {
-    for (let slot = this.#home(hash); ; slot = this.#next(slot)) {
-      const place = this.#slots[slot]! - 1
-      if (place < 0) return undefined
-      if (this.#entries.isKeyAt(place, key)) return place
+    let slot = this.#home(hash)
+    for (let distance = 0; ; distance++) {
+      const word = this.#slots[slot]!
+      if (word === 0) return undefined
+      // Who is not as far from home as the key would be here is another key: its entry need not be looked at.
+      if ((word & FAR) === Math.min(distance, FAR) && this.#entries.isKeyAt(placeIn(word), key)) return placeIn(word)
+      slot = this.#next(slot)
     }
-  }
-
-  /** Whether the entry at the place is what the index finds, and not one that another took the place of. */
-  has(place: number): boolean {
-    return this.#slotOf(place, place) !== undefined
   }
 
   /** The key must not be there yet, and the index not be full. */
   add(place: number, hash: number): void {
     let slot = this.#home(hash)
-    while (this.#slots[slot] !== 0) slot = this.#next(slot)
-    this.#slots[slot] = place + 1
+    let distance = 0
+    for (; this.#slots[slot] !== 0; distance++) slot = this.#next(slot)
+    this.#slots[slot] = wordOf(place, distance)
     this.#count++
   }
 
-  /** The entry was moved, and is at its new place already. */
-  move(from: number, to: number): void {
-    const slot = this.#slotOf(from, to)
-    if (slot !== undefined) this.#slots[slot] = to + 1
+  /** The slot of the entry at a place, for {@link move} and {@link delete}; undefined where the index does not find it, but maybe one that took its place. */
+  slotOf(place: number, hash = this.#entries.hashAt(place)): number | undefined {
+    let slot = this.#home(hash)
+    for (;;) {
+      const word = this.#slots[slot]!
+      if (word === 0) return undefined
+      if (placeIn(word) === place) return slot
+      slot = this.#next(slot)
+    }
   }
 
-  delete(place: number): void {
-    let hole = this.#slotOf(place, place)
-    if (hole === undefined) return
-    // Whoever probed past the hole moves up, so that it is found without a mark in the hole (Knuth, volume 3, algorithm 6.4R).
-    for (let slot = this.#next(hole); this.#slots[slot] !== 0; slot = this.#next(slot)) {
-      const home = this.#home(this.#entries.hashAt(this.#slots[slot]! - 1))
-      if (this.#distance(home, slot) < this.#distance(hole, slot)) continue
-      this.#slots[hole] = this.#slots[slot]!
-      hole = slot
+  /** The entry of that slot is at another place now. */
+  move(slot: number, to: number): void {
+    this.#slots[slot] = wordOf(to, this.#slots[slot]! & FAR)
+  }
+
+  /** Whoever probed past the hole moves up, so that it is found without a mark in the hole (Knuth, volume 3, algorithm 6.4R). */
+  delete(slot: number): void {
+    let hole = slot
+    let next = this.#next(hole)
+    for (let gap = 1; this.#slots[next] !== 0; gap++) {
+      const place = placeIn(this.#slots[next]!)
+      const distance = this.#distance(next)
+      if (distance >= gap) {
+        this.#slots[hole] = wordOf(place, distance - gap)
+        hole = next
+        gap = 0
+      }
+      next = this.#next(next)
     }
     this.#slots[hole] = 0
     this.#count--
   }
 
-  /** Which slot says `place`, for the key that is at `keyAt`. */
-  #slotOf(place: number, keyAt: number): number | undefined {
-    for (let slot = this.#home(this.#entries.hashAt(keyAt)); ; slot = this.#next(slot)) {
-      const found = this.#slots[slot]! - 1
-      if (found === place) return slot
-      if (found < 0) return undefined
-    }
+  /** How far the entry in that slot is from its home. */
+  #distance(slot: number): number {
+    const word = this.#slots[slot]!
+    if ((word & FAR) < FAR) return word & FAR
+    const home = this.#home(this.#entries.hashAt(placeIn(word)))
+    return slot >= home ? slot - home : slot - home + this.#slots.length
   }
 
   /** Hashes are 32 bits, spread over as many slots as there are. */
@@ -92,8 +107,8 @@ export class KeyIndex {
   #next(slot: number): number {
     return slot + 1 === this.#slots.length ? 0 : slot + 1
   }
-
-  #distance(from: number, to: number): number {
-    return to >= from ? to - from : to - from + this.#slots.length
-  }
 }
+
+const placeIn = (word: number): number => (word & ~FAR) - PLACE_GRAIN
+
+const wordOf = (place: number, distance: number): number => (place + PLACE_GRAIN) | Math.min(distance, FAR)

@@ -33,6 +33,8 @@ import type { HistoryBounds } from './change-reader.ts'
 import type { Engine } from './engine.ts'
 import { StateClosedError, StateFailedError } from './errors.ts'
 import { HistoryRemover } from './history.ts'
+import { KeyCensus } from './key-census.ts'
+import { KeyFilter } from './key-filter.ts'
 import { KeyReader } from './key-reader.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
 import { Pace } from './pace.ts'
@@ -51,6 +53,8 @@ import { WriteBehind } from './write-behind.ts'
 export const CHECKPOINT_INTERVAL = 1_024
 export const CHECKPOINTS_KEPT = 16
 const SIZE_REFRESH_MS = 5_000
+/** The filter of keys has this share of the cache's bound, beside it. */
+const FILTER_SHARE = 1 / 16
 
 export interface StateDbLimits {
   readonly cacheBytesMax: number
@@ -76,6 +80,8 @@ export class StateDb implements StateStore {
   readonly configuration: ClusterConfiguration
   readonly #options: StateDbOptions
   readonly #table = new Table()
+  readonly #filter: KeyFilter
+  readonly #census: KeyCensus
   readonly #cache: Cache
   readonly #pace: Pace
   readonly #keys: KeyReader
@@ -109,7 +115,8 @@ export class StateDb implements StateStore {
     this.#persistedMeta = stored.meta
     this.#checkpoints = stored.checkpoints
     this.#rows = stored.rows
-    this.#cache = new Cache(limits.cacheBytesMax)
+    this.#filter = new KeyFilter(Math.max(1, limits.cacheBytesMax * FILTER_SHARE))
+    this.#cache = new Cache(limits.cacheBytesMax, this.#filter)
     this.#pace = new Pace(clock)
     const table = this.#table
     this.#writeBehind = new WriteBehind({
@@ -155,6 +162,7 @@ export class StateDb implements StateStore {
       },
       onFailure: (error) => this.#fail(error),
     })
+    this.#census = new KeyCensus({ engine, gate, clock, filter: this.#filter, onFailure: (error) => this.#fail(error) })
     this.#refreshSize()
     this.#history.removeBelow(stored.meta.compactRevision)
   }
@@ -294,7 +302,11 @@ export class StateDb implements StateStore {
   }
 
   stats(): { readonly dbBytes: number; readonly tableBytes: number; readonly cacheBytes: number } {
-    return { dbBytes: this.#dbBytes, tableBytes: this.#table.sizeBytes, cacheBytes: this.#cache.sizeBytes }
+    return {
+      dbBytes: this.#dbBytes,
+      tableBytes: this.#table.sizeBytes,
+      cacheBytes: this.#cache.sizeBytes + this.#filter.sizeBytes,
+    }
   }
 
   /** Writes what is committed, unless the store has failed; ends views and snapshots; lets running calls end; then closes. */
@@ -305,6 +317,7 @@ export class StateDb implements StateStore {
 
   async #close(): Promise<void> {
     await this.#history.stop()
+    await this.#census.stop()
     if (this.#failure === undefined) await this.#writeBehind.drain()
     while (this.#calls.size > 0) await Promise.allSettled(this.#calls.values())
     for (const pinned of [...this.#views, ...this.#snapshots]) await pinned.close()
@@ -360,6 +373,7 @@ export class StateDb implements StateStore {
     this.#options.logger.error({ error: cause, where: this.#options.where }, 'the state has failed')
     this.#writeBehind.fail(this.#failure)
     void this.#history.stop()
+    void this.#census.stop()
     for (const callback of this.#failureCallbacks) callback(cause)
   }
 }

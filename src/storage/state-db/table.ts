@@ -21,7 +21,7 @@ const REMOVAL_BYTES = 32
 /** In place of a change: the key's pointer goes, because history needs its tombstone no more. */
 const REMOVED = -1
 const EXPECTED_BYTES_MIN = 4_096
-const EXPECTED_BYTES_MAX = 4 * 1024 * 1024
+const EXPECTED_BYTES_MAX = 8 * 1024 * 1024
 
 export class Generation {
   readonly number: number
@@ -45,7 +45,7 @@ export class Generation {
   constructor(number: number, bytesExpected: number, unneeded: UnneededRecords) {
     this.number = number
     this.unneeded = unneeded
-    this.changes = new EncodedChanges(Math.min(Math.max(bytesExpected, EXPECTED_BYTES_MIN), EXPECTED_BYTES_MAX))
+    this.changes = new EncodedChanges(Math.min(Math.max(bytesExpected * 1.25, EXPECTED_BYTES_MIN), EXPECTED_BYTES_MAX))
   }
 
   get sizeBytes(): number {

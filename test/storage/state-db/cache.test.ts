@@ -3,11 +3,15 @@ import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { KeyPointer, KeyRecord } from '../../../src/kv/types.ts'
 import { Cache } from '../../../src/storage/state-db/cache.ts'
+import { KeyFilter } from '../../../src/storage/state-db/key-filter.ts'
 import { encodePointer, encodeRecord } from '../../../src/storage/state-db/record-codec.ts'
 import type { Slot } from '../../../src/storage/state-db/slot.ts'
 import { StoredPairs } from '../../../src/storage/state-db/stored-value.ts'
 
 const row = new StoredPairs()
+
+/** Without a filter's help, which is not complete. */
+const cacheOf = (bytesMax: number): Cache => new Cache(bytesMax, new KeyFilter(64))
 
 function pointerOf(revision: number): KeyPointer {
   const at = { revision, sub: 0 }
@@ -52,7 +56,9 @@ describe('the cache', () => {
   it('never says anything but what was put into it last, in its bound', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 20_000 }), fc.array(operation, { maxLength: 300 }), (bytesMax, steps) => {
-        const cache = new Cache(bytesMax)
+        const filter = new KeyFilter(64)
+        filter.complete()
+        const cache = new Cache(bytesMax, filter)
         const latest = new Map<string, { revision: number; value: Buffer | undefined }>()
         for (const [step, { key, kind, length }] of steps.entries()) {
           const revision = step + 2
@@ -84,7 +90,7 @@ describe('the cache', () => {
   })
 
   it('gives out copies: what was read stays what it was when the ring has gone round', () => {
-    const cache = new Cache(10_000)
+    const cache = cacheOf(10_000)
     put(cache, 'a', 2, Buffer.from('first'))
     const read = cache.get('a', true)
     for (let nth = 0; nth < 500; nth++) put(cache, `key-${nth}`, nth + 3, Buffer.alloc(50, 'z'))
@@ -92,7 +98,7 @@ describe('the cache', () => {
   })
 
   it('keeps what is used, and lets go what is not', () => {
-    const cache = new Cache(40_000)
+    const cache = cacheOf(40_000)
     for (let nth = 0; nth < 2_000; nth++) {
       put(cache, `key-${nth}`, nth + 2, Buffer.alloc(50))
       if (nth === 0) put(cache, 'hot', 9, Buffer.from('hot'))
@@ -103,14 +109,14 @@ describe('the cache', () => {
   })
 
   it('writes a key that is put again where it was: one hot key pushes nothing else out', () => {
-    const cache = new Cache(8_000)
+    const cache = cacheOf(8_000)
     put(cache, 'quiet', 2, Buffer.from('still here'))
     for (let nth = 0; nth < 5_000; nth++) put(cache, 'hot', nth + 3, Buffer.alloc(100))
     expect(text(cache.get('quiet', true))).toBe('still here')
   })
 
   it('keeps the pointer alone of a record that is too large, and forgets what it knew of a key that is', () => {
-    const cache = new Cache(8_000)
+    const cache = cacheOf(8_000)
     put(cache, 'a', 2, Buffer.from('small'))
     put(cache, 'a', 3, Buffer.alloc(5_000))
     expect(cache.get('a', true)).toEqual({ pointer: pointerOf(3), record: undefined })
@@ -120,7 +126,7 @@ describe('the cache', () => {
   })
 
   it('gives up records before pointers when there is not room for all, but for those that are read', () => {
-    const cache = new Cache(100_000)
+    const cache = cacheOf(100_000)
     const keys = Array.from({ length: 1_000 }, (_, nth) => `key-${nth}`)
     put(cache, 'read', 2, Buffer.alloc(200, 'r'))
     for (const [nth, key] of keys.entries()) {
@@ -134,7 +140,7 @@ describe('the cache', () => {
   })
 
   it('has room for the pointers of 19,000 keys of 16 bytes in a mebibyte, also when each was looked up before it was there', () => {
-    const cache = new Cache(1024 * 1024)
+    const cache = cacheOf(1024 * 1024)
     const keys = Array.from({ length: 19_000 }, (_, nth) => `key/${String(nth).padStart(12, '0')}`)
     for (const [nth, key] of keys.entries()) {
       cache.set(key)
@@ -144,7 +150,7 @@ describe('the cache', () => {
   })
 
   it('keeps the pointers of most keys while records all over them are read', () => {
-    const cache = new Cache(1024 * 1024)
+    const cache = cacheOf(1024 * 1024)
     const keys = Array.from({ length: 19_000 }, (_, nth) => `key/${String(nth).padStart(12, '0')}`)
     for (const [nth, key] of keys.entries()) put(cache, key, nth + 2, Buffer.alloc(128))
     for (const [nth, key] of keys.entries())
@@ -154,7 +160,7 @@ describe('the cache', () => {
   })
 
   it('keeps both of a key that is put again while its record is read', () => {
-    const cache = new Cache(20_000)
+    const cache = cacheOf(20_000)
     for (let nth = 0; nth < 1_000; nth++) put(cache, `key-${nth}`, nth + 2, Buffer.alloc(100))
     cache.set('a', storedPointer('a', 2_000))
     put(cache, 'a', 2_001, Buffer.from('not asked for'))
@@ -165,7 +171,7 @@ describe('the cache', () => {
   })
 
   it('attaches a record to the pointer that names it, and to no other', () => {
-    const cache = new Cache(8_000)
+    const cache = cacheOf(8_000)
     cache.set('a', storedPointer('a', 5))
     cache.attach('a', { revision: 4, sub: 0 }, storedRecord('a', 4, Buffer.from('older')))
     expect(cache.get('a', true)?.record).toBeUndefined()

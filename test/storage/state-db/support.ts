@@ -302,6 +302,12 @@ export async function until(holds: () => boolean | Promise<boolean>): Promise<vo
   while (!(await holds())) await new Promise((resolve) => setImmediate(resolve))
 }
 
+/** Until the store knows which keys are on disk: what is not there is in memory then. */
+export async function censusOver(store: StateStore): Promise<void> {
+  let asked = 0
+  await until(() => !(store.get(`never/${asked++}`) instanceof Promise))
+}
+
 export const textOf = (record: KeyRecord | undefined): string | undefined =>
   record?.value === undefined ? undefined : Buffer.from(present(record.value, 'a value')).toString()
 
