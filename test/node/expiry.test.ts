@@ -38,12 +38,15 @@ async function leased(name: string, ttlMs = TTL_MS): Promise<{ sentAtMs: number 
   return { sentAtMs }
 }
 
-/** When the key was first seen gone, on any node. */
+/** When the key was first seen gone, on any node that had it: a follower may not have heard of it yet. */
 async function goneAtMs(key = 'k'): Promise<number> {
+  const had = new Set<string>()
   await cluster.until(() =>
     [...cluster.nodes.keys()].some((name) => {
       const { answer } = cluster.read(name, key, { consistency: 'stale' })
-      return answer !== undefined && !(answer instanceof QuorateError) && answer.entry === undefined
+      if (answer === undefined || answer instanceof QuorateError) return false
+      if (answer.entry !== undefined) had.add(name)
+      return answer.entry === undefined && had.has(name)
     }),
   )
   return cluster.clock.now()
