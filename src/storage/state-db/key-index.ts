@@ -10,7 +10,7 @@ export interface IndexedEntries {
 }
 
 export const PLACE_GRAIN = 8
-/** A slot is a place, plus the grain so that 0 is free, and in the low bits how far it is from its home, if it is not this far or farther. */
+/** A slot holds a place, plus the grain so that 0 is free. Its low bits say how far it is from its home; this one: so far, or farther. */
 const FAR = PLACE_GRAIN - 1
 
 /** Beyond this share of slots in use, probing takes long. */
@@ -57,7 +57,7 @@ export class KeyIndex {
     this.#count++
   }
 
-  /** The slot of the entry at a place, for {@link move} and {@link delete}; undefined where the index does not find it, but maybe one that took its place. */
+  /** The slot of the entry at a place; undefined where the index does not find that entry, but maybe another one with its key. */
   slotOf(place: number, hash = this.#entries.hashAt(place)): number | undefined {
     let slot = this.#home(hash)
     for (;;) {
