@@ -10,10 +10,9 @@
 // passed: then it moves to the head, once (the second chance of the CLOCK algorithm, Corbató 1968).
 import { ByteReader } from '../../lib/bytes.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import { Hasher64 } from '../../lib/hash.ts'
 import type { RevisionId } from '../../kv/types.ts'
 import type { KeyFilter } from './key-filter.ts'
-import { hashOf, type IndexedEntries, KeyIndex, PLACE_GRAIN } from './key-index.ts'
+import { hashOf, hashOfBytes, type IndexedEntries, KeyIndex, PLACE_GRAIN } from './key-index.ts'
 import { readPointer, readRecord } from './record-codec.ts'
 import { ABSENT, isSameChange } from './slot.ts'
 import type { Slot } from './slot.ts'
@@ -151,7 +150,7 @@ export class Cache implements IndexedEntries {
   // ------------------------------------------------------------------------------------------------------------ the entries
 
   hashAt(at: number): number {
-    return new Hasher64().bytes(this.#ring, at + HEADER_BYTES, this.#pointerAt(at)).finish().lo
+    return hashOfBytes(this.#ring, at + HEADER_BYTES, this.#pointerAt(at))
   }
 
   isKeyAt(at: number, key: KeyString): boolean {

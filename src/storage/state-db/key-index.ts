@@ -18,6 +18,10 @@ const LOAD_MAX = 3 / 4
 
 export const hashOf = (key: KeyString): number => new Hasher64().latin1(key).finish().lo
 
+/** Of a key that lies between two places. */
+export const hashOfBytes = (bytes: Uint8Array, from: number, to: number): number =>
+  new Hasher64().bytes(bytes, from, to).finish().lo
+
 export class KeyIndex {
   readonly #entries: IndexedEntries
   readonly #slots: Int32Array

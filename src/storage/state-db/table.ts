@@ -20,6 +20,8 @@ import type { Slot } from './slot.ts'
 const REMOVAL_BYTES = 32
 /** In place of a change: the key's pointer goes, because history needs its tombstone no more. */
 const REMOVED = -1
+/** Of the last generation's: one that becomes a little larger need not double its memory. */
+const EXPECTED_GROWTH = 1.25
 const EXPECTED_BYTES_MIN = 4_096
 const EXPECTED_BYTES_MAX = 8 * 1024 * 1024
 
@@ -41,11 +43,12 @@ export class Generation {
   #overlay: Overlay = EMPTY_OVERLAY
   #frozenCount = 0
 
-  /** `bytesExpected` is how large its changes will be, as far as one can tell. */
+  /** `bytesExpected` is about how large its changes will be, as far as one can tell. */
   constructor(number: number, bytesExpected: number, unneeded: UnneededRecords) {
     this.number = number
     this.unneeded = unneeded
-    this.changes = new EncodedChanges(Math.min(Math.max(bytesExpected * 1.25, EXPECTED_BYTES_MIN), EXPECTED_BYTES_MAX))
+    const expected = Math.ceil(bytesExpected * EXPECTED_GROWTH)
+    this.changes = new EncodedChanges(Math.min(Math.max(expected, EXPECTED_BYTES_MIN), EXPECTED_BYTES_MAX))
   }
 
   get sizeBytes(): number {
