@@ -3,7 +3,7 @@
 import { assert } from '../lib/assert.ts'
 import { rowShare } from './digest.ts'
 import { KV_LIMITS } from './limits.ts'
-import { encodeIdempotency, idempotencyRow } from './rows.ts'
+import { encodeIdempotency, idempotencyRow, rowOf } from './rows.ts'
 import type { IdempotencyFields, RowWriter } from './rows.ts'
 
 /** Each new key makes room for more than itself, so expired ones do not pile up; and no entry drops many at once. */
@@ -42,7 +42,7 @@ export class IdempotencyTable {
     assert(!this.#keys.has(key), `an idempotency key was executed twice, at entry ${fields.index}`)
     this.#keys.set(key, fields)
     this.#resultBytes += fields.result.length
-    writer.write({ key: idempotencyRow(key), share: undefined }, encodeIdempotency(fields))
+    writer.write(rowOf(idempotencyRow(key)), encodeIdempotency(fields))
   }
 
   /** From rows that the state has, in any order; once. */
@@ -58,6 +58,6 @@ export class IdempotencyTable {
     this.#keys.delete(key)
     this.#resultBytes -= fields.result.length
     const row = idempotencyRow(key)
-    writer.write({ key: row, share: rowShare(row, encodeIdempotency(fields)) }, undefined)
+    writer.write(rowOf(row, rowShare(row, encodeIdempotency(fields))), undefined)
   }
 }

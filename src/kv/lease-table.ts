@@ -8,7 +8,7 @@ import { ExpiryQueue } from './expiry-queue.ts'
 import type { Expiring } from './expiry-queue.ts'
 import { KV_LIMITS } from './limits.ts'
 import type { Place } from './lock-table.ts'
-import { ATTACHMENT_VALUE, attachmentPrefix, attachmentRow, encodeLease, leaseRow, newRow } from './rows.ts'
+import { ATTACHMENT_VALUE, attachmentPrefix, attachmentRow, encodeLease, leaseRow, rowOf } from './rows.ts'
 import type { LeaseFields, Row, RowWriter } from './rows.ts'
 import type { UndoLog } from './undo-log.ts'
 
@@ -120,7 +120,7 @@ export class LeaseTable {
     for (const key of keys) {
       const row = prefix + key
       if (this.#dirtyAttachments.has(row)) continue
-      writer.write({ key: row, share: rowShare(row, ATTACHMENT_VALUE) }, undefined)
+      writer.write(rowOf(row, rowShare(row, ATTACHMENT_VALUE)), undefined)
     }
   }
 
@@ -200,7 +200,7 @@ export class LeaseTable {
     const rowKey = attachmentRow(id, key)
     if (this.#dirtyAttachments.has(rowKey)) return
     const share = isAttached ? rowShare(rowKey, ATTACHMENT_VALUE) : undefined
-    this.#dirtyAttachments.set(rowKey, { id, key, row: { key: rowKey, share } })
+    this.#dirtyAttachments.set(rowKey, { id, key, row: rowOf(rowKey, share) })
   }
 }
 
@@ -216,6 +216,6 @@ function newLease(id: LeaseId, { ttlMs, expiresAtMs, isPrivate }: LeaseFields): 
     place: undefined,
     isGone: false,
     queuedAtMs: undefined,
-    row: newRow(leaseRow(id)),
+    row: rowOf(leaseRow(id)),
   }
 }

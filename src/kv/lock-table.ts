@@ -4,7 +4,7 @@ import type { LockKind } from '../api/commands.ts'
 import { assert } from '../lib/assert.ts'
 import type { KeyString } from '../lib/bytes.ts'
 import type { Lease } from './lease-table.ts'
-import { encodePlace, lockPrefix, newRow, placeRow } from './rows.ts'
+import { encodePlace, lockPrefix, placeRow, rowOf } from './rows.ts'
 import type { Row, RowWriter } from './rows.ts'
 import type { LockChange } from './types.ts'
 
@@ -39,7 +39,7 @@ export class LockTable {
   }
 
   join(place: Omit<Place, 'row' | 'isGone'>): Place {
-    const joined = this.#insert(place, newRow(placeRow(lockPrefix(place.kind, place.name), place.token)))
+    const joined = this.#insert(place, rowOf(placeRow(lockPrefix(place.kind, place.name), place.token)))
     this.#dirty.add(joined)
     if (this.holder(place.kind, place.name) === joined) this.#changed(joined)
     return joined

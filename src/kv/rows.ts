@@ -6,15 +6,14 @@ import type { KeyString } from '../lib/bytes.ts'
 import { HashSum } from '../lib/hash.ts'
 import type { Hash64 } from '../lib/hash.ts'
 import { rowShare } from './digest.ts'
-import type { KvState, RowKey } from './types.ts'
+import type { KvState, RowKey, StateRow } from './types.ts'
 
 /** One row as the state has it: its share of the digest, or undefined while it is not there. */
-export interface Row {
-  readonly key: RowKey
+export interface Row extends StateRow {
   share: Hash64 | undefined
 }
 
-export const newRow = (key: RowKey): Row => ({ key, share: undefined })
+export const rowOf = (key: RowKey, share?: Hash64): Row => ({ key, notedAt: -1, share })
 
 /** Writes rows of one entry, and sums up what that does to the digest. */
 export class RowWriter {
@@ -37,7 +36,7 @@ export class RowWriter {
     if (row.share !== undefined) this.#delta.subtract(row.share)
     if (share !== undefined) this.#delta.add(share)
     row.share = share
-    this.#state.putRow(row.key, value, isNew)
+    this.#state.putRow(row, value, isNew)
   }
 }
 

@@ -6,7 +6,7 @@ import { TransientMap } from '../lib/transient.ts'
 import { ExpiryQueue } from './expiry-queue.ts'
 import type { Expiring } from './expiry-queue.ts'
 import { KV_LIMITS } from './limits.ts'
-import { encodeSession, newRow, resultRow, sessionRow } from './rows.ts'
+import { encodeSession, resultRow, rowOf, sessionRow } from './rows.ts'
 import type { Row, RowWriter, SessionFields } from './rows.ts'
 import { KEYS_PER_SLICE } from './slices.ts'
 import type { Steps } from './slices.ts'
@@ -54,11 +54,7 @@ export class SessionTable {
   }
 
   open(id: SessionId, ttlMs: number, nowMs: number): Session {
-    const session = this.#insert(
-      id,
-      { ttlMs, expiresAtMs: nowMs + ttlMs, acknowledgedBelow: 0 },
-      newRow(sessionRow(id)),
-    )
+    const session = this.#insert(id, { ttlMs, expiresAtMs: nowMs + ttlMs, acknowledgedBelow: 0 }, rowOf(sessionRow(id)))
     this.#dirty.add(session)
     return session
   }
@@ -93,7 +89,7 @@ export class SessionTable {
 
   remember(session: Session, sequence: number, result: Uint8Array, writer: RowWriter): void {
     if (session.results.has(sequence)) assert(false, `sequence ${sequence} of session ${session.id} was executed twice`)
-    const remembered = { key: resultRow(session.id, sequence), share: undefined, result }
+    const remembered = { key: resultRow(session.id, sequence), notedAt: -1, share: undefined, result }
     writer.write(remembered, result)
     session.results.set(sequence, remembered)
     this.#resultBytes += result.length

@@ -9,7 +9,7 @@ import type { Lease } from './lease-table.ts'
 import { KV_LIMITS } from './limits.ts'
 import { LockTable } from './lock-table.ts'
 import type { Place } from './lock-table.ts'
-import { decodeIdempotency, decodeLease, decodePlace, decodeSession, parseRow } from './rows.ts'
+import { decodeIdempotency, decodeLease, decodePlace, decodeSession, parseRow, rowOf } from './rows.ts'
 import type { IdempotencyFields, ParsedRow, Row } from './rows.ts'
 import { SessionTable } from './session-table.ts'
 import type { LeaseState, LockPlaceState, RowKey, SideState } from './types.ts'
@@ -127,7 +127,7 @@ function sortRows(rows: ReadonlyMap<RowKey, Uint8Array>): Loaded {
     const parsed = parseRow(key)
     assert(parsed !== undefined, `a row of an unknown kind: ${JSON.stringify(key.slice(0, 2))}`)
     const list: { parsed: ParsedRow; row: Row; value: Uint8Array }[] = loaded[parsed.kind]
-    list.push({ parsed, row: { key, share: rowShare(key, value) }, value })
+    list.push({ parsed, row: rowOf(key, rowShare(key, value)), value })
   }
   return loaded
 }

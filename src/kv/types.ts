@@ -78,6 +78,13 @@ export interface KvMeta {
  */
 export type RowKey = string
 
+/** A row, as its owner names it to the state: by the same object as long as there is one, where it may be gone again soon. */
+export interface StateRow {
+  readonly key: RowKey
+  /** Where the state noted the row's last change. Begins at -1, and is the state's alone. */
+  notedAt: number
+}
+
 /** A range that apply will look at: the keys that exist in it, and with `wantsRecords` their latest records. */
 export interface RangeRead {
   readonly range: KeyRange
@@ -99,8 +106,11 @@ export interface KvState {
    */
   keysOf(read: RangeRead): readonly KeyString[]
   put(change: Change): void
-  /** Writes a row, or removes it. `isNew` says that there was none before: one that soon goes again need never reach the disk. */
-  putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void
+  /**
+   * Writes a row, or removes it. `isNew` says that there was none before: one that soon goes again need never reach the disk. The value
+   * is the state's from here on.
+   */
+  putRow(row: StateRow, value: Uint8Array | undefined, isNew: boolean): void
 }
 
 /** What commands touch, for the applier to fetch before they are applied. */

@@ -12,6 +12,7 @@ import type {
   Revision,
   RevisionId,
   RowKey,
+  StateRow,
 } from '../../src/kv/types.ts'
 
 export class MapState implements KvState {
@@ -65,7 +66,7 @@ export class MapState implements KvState {
     this.#records.set(at(record.at), record)
   }
 
-  putRow(key: RowKey, value: Uint8Array | undefined): void {
+  putRow({ key }: StateRow, value: Uint8Array | undefined): void {
     if (value === undefined) {
       if (!this.#rows.delete(key)) throw new Error(`the row ${JSON.stringify(key)} is not there to be removed`)
     } else this.#rows.set(key, Buffer.from(value))

@@ -1,6 +1,6 @@
-// Recently used keys, bounded in bytes: copies of what the database holds of them, in one ring of memory beside JavaScript's heap.
-// The batches of the write-behind fill it with the bytes that they just encoded, reads of the disk with those that they got.
-// It never knows more than the table and never less than the disk: whoever asks looks at the table first.
+// Recently used keys, bounded in bytes: copies of what the database holds of them, or will, in one ring of memory beside JavaScript's
+// heap. Commits fill it with the bytes that they just encoded, reads of the disk with those that they got. What it knows of a key
+// is as of the last commit. What it does not know may still be in the table.
 //
 // An entry is its header, the key, the payload of its pointer (none: there is no such key) and, maybe, the stored record. A write
 // asks for the pointer of its key, a read for both, and a record takes several times as much: so once there is not room for all, a
@@ -16,7 +16,7 @@ import { hashOf, hashOfBytes, type IndexedEntries, KeyIndex, PLACE_GRAIN } from 
 import { readPointer, readRecord } from './record-codec.ts'
 import { ABSENT, isSameChange } from './slot.ts'
 import type { Slot } from './slot.ts'
-import { payloadIn, payloadOf } from './stored-value.ts'
+import { payloadOf } from './stored-value.ts'
 
 /** Of the bound for each slot of the index, its own four among them: enough slots for entries with short keys and no record. */
 const BYTES_PER_SLOT = 40
@@ -93,14 +93,14 @@ export class Cache implements IndexedEntries {
     return { pointer, record: readRecord(payloadOf(stored, 0, stored.length), pointer.at) }
   }
 
-  /** Keeps copies of a key's stored pointer and, if there is room or it is read, record. Without a pointer there is no such key. */
+  /** Keeps copies of the payload of a key's pointer and, if there is room or it is read, its stored record. Without a pointer there is no such key. */
   set(key: KeyString, pointer?: Uint8Array, record: Uint8Array = NOTHING): void {
     const hash = hashOf(key)
     const before = this.#index.find(key, hash)
     const isNews = before === undefined || this.#pointerEnd(before) === this.#pointerAt(before)
     if (pointer !== undefined && isNews) this.#filter.add(hash)
     const wantsRecord = !this.#isShort || (before !== undefined && this.#has(before, HAS_RECORD))
-    this.#keep(key, hash, before, pointer && payloadIn(pointer), wantsRecord ? record : NOTHING)
+    this.#keep(key, hash, before, pointer, wantsRecord ? record : NOTHING)
   }
 
   /**

@@ -1,6 +1,5 @@
-// A generation of the table becomes a batch, and what leaves the table that way goes into the cache.
+// A generation of the table becomes a batch.
 import { ByteWriter } from '../../lib/bytes.ts'
-import type { Cache } from './cache.ts'
 import type { EngineBatch } from './engine.ts'
 import { META_KEY, NODE_KEY, pointerKey, purgeListKey, recordKey, rowKeyBytes } from './keys.ts'
 import { writeCheckpoints, writeMeta, writeRevisionId } from './meta-codec.ts'
@@ -12,28 +11,22 @@ import type { Generation } from './table.ts'
 /** Operations that go into the batch before others get their turn: about a millisecond. */
 const OPERATIONS_PER_TURN = 512
 
-/** Puts the generation into the batch, which copies it, and into the cache; yields after each turn's worth. */
-export function* encodeGeneration(generation: Generation, batch: EngineBatch, cache: Cache): Generator<void> {
+/** Puts the generation into the batch, which copies it; yields after each turn's worth. */
+export function* encodeGeneration(generation: Generation, batch: EngineBatch): Generator<void> {
   let operations = 0
   const isTurnOver = (): boolean => ++operations % OPERATIONS_PER_TURN === 0
   const { changes } = generation
   const purgeLists = new PurgeListWriter()
   for (let change = 0; change < changes.count; change++) {
-    const record = changes.storedRecord(change)
-    batch.put(changes.recordKey(change), record)
+    batch.put(changes.recordKey(change), changes.storedRecord(change))
     purgeLists.add(changes.purgeItem(change), batch)
     // Of a key that changed more than once only the last pointer is written.
-    if (generation.isLatest(change)) {
-      const pointer = changes.storedPointer(change)
-      batch.put(changes.pointerKey(change), pointer)
-      cache.set(changes.key(change), pointer, record)
-    }
+    if (generation.isLatest(change)) batch.put(changes.pointerKey(change), changes.storedPointer(change))
     if (isTurnOver()) yield
   }
   purgeLists.finish(batch)
   for (const key of generation.removedKeys()) {
     batch.delete(pointerKey(key))
-    cache.set(key)
     if (isTurnOver()) yield
   }
   const { records, purgedLists } = generation.unneeded
@@ -43,8 +36,8 @@ export function* encodeGeneration(generation: Generation, batch: EngineBatch, ca
   }
   for (const last of purgedLists) batch.delete(purgeListKey(last))
   const writer = new ByteWriter()
-  for (const { key: rowKey, value } of generation.rows.latest) {
-    const key = rowKeyBytes(rowKey)
+  for (const { row, value } of generation.rows.all()) {
+    const key = rowKeyBytes(row.key)
     if (value === undefined) batch.delete(key)
     else batch.put(key, encodeRow(writer, key, value))
     if (isTurnOver()) yield

@@ -131,7 +131,7 @@ export class HistoryRemover {
       const pointers = await keys.pointers(tombstones.map(({ key }) => key))
       // Decided now, against the table: nothing can come between this look and the removal.
       const gone = tombstones.filter(({ key, at }, index) => {
-        const newer = table.findSince(mark, key)
+        const newer = table.find(key, mark)
         const pointer = newer === undefined ? pointers[index] : newer.pointer
         return pointer !== undefined && isSameChange(pointer.at, at)
       })

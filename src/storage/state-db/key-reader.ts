@@ -1,4 +1,4 @@
-// Reads keys: from the table, then the cache, then the disk. A read of the disk remembers where the table stood when it began;
+// Reads keys: from the cache, then the table, then the disk. A read of the disk remembers where the table stood when it began;
 // what it brings fills the cache, and is believed at all, only if nothing committed since wrote that key.
 import type { KeyString } from '../../lib/bytes.ts'
 import type { KeyPointer, KeyRecord } from '../../kv/types.ts'
@@ -9,6 +9,7 @@ import type { PointReader } from './point-reader.ts'
 import { decodePointer, decodeRecord } from './record-codec.ts'
 import { isSameChange, isWhole } from './slot.ts'
 import type { Slot } from './slot.ts'
+import { payloadIn } from './stored-value.ts'
 import type { Table } from './table.ts'
 
 export interface KeyReaderOptions {
@@ -28,9 +29,14 @@ export class KeyReader {
     this.#options = options
   }
 
-  /** What memory knows of the last committed state of the key. */
-  known(key: KeyString, wantsRecord: boolean): Slot | undefined {
-    return this.#options.table.find(key) ?? this.#options.cache.get(key, wantsRecord)
+  /** What memory knows of the last committed state of the key; with a mark of the table it knows what was committed since then. */
+  known(key: KeyString, wantsRecord: boolean, mark?: number): Slot | undefined {
+    const { table, cache } = this.#options
+    const cached = cache.get(key, wantsRecord)
+    if (cached === undefined) return table.find(key, mark)
+    if (!wantsRecord || isWhole(cached)) return cached
+    // The cache keeps few records once it is full. Those that are not on disk yet are in the table.
+    return { pointer: cached.pointer, record: table.recordAt(cached.pointer!.at) }
   }
 
   /** At least the pointers, as of some time between call and answer. */
@@ -78,11 +84,11 @@ export class KeyReader {
       const engineKeys = keys.map(pointerKey)
       const stored = await points.getMany(engineKeys)
       return keys.map((key, index) => {
-        const newer = table.findSince(mark, key) ?? cache.get(key, wantsRecords)
+        const newer = this.known(key, wantsRecords, mark)
         if (newer !== undefined) return newer
         const found = stored[index]
         const pointer = found === undefined ? undefined : decodeStored(where, engineKeys[index]!, found, decodePointer)
-        cache.set(key, found)
+        cache.set(key, found && payloadIn(found))
         return { pointer, record: undefined }
       })
     } finally {

@@ -2,7 +2,7 @@
 // of them in memory, so they are read once, when a state is opened, and only written from then on.
 import type { ByteWriter } from '../../lib/bytes.ts'
 import type { Hash64 } from '../../lib/hash.ts'
-import type { RowKey } from '../../kv/types.ts'
+import type { RowKey, StateRow } from '../../kv/types.ts'
 import type { CallGate } from './call-gate.ts'
 import { decodeStored } from './decode-stored.ts'
 import type { Engine } from './engine.ts'
@@ -15,7 +15,7 @@ const ROWS_PER_CALL = 512
 const ROW_BYTES = 160
 
 export interface RowChange {
-  readonly key: RowKey
+  readonly row: StateRow
   /** Undefined removes the row. */
   readonly value: Uint8Array | undefined
   /** There was none before the change. */
@@ -24,32 +24,44 @@ export interface RowChange {
 
 /**
  * What becomes of rows, taken together. A row that came and went leaves nothing behind: the result of a write that a session remembers lives
- * until its client has heard of it, and seldom needs to reach the disk.
+ * until its client has heard of it, and seldom needs to reach the disk. So they are in no Map, which keeps what was in it
+ * (decisions/memory.md), and are found by their row.
  */
 export class RowChanges {
-  readonly #latest = new Map<RowKey, RowChange>()
+  /** In order. Empty where a later one of the same row took its place. */
+  readonly #noted: (RowChange | undefined)[] = []
   #sizeBytes = 0
-
-  get latest(): Iterable<RowChange> {
-    return this.#latest.values()
-  }
 
   get sizeBytes(): number {
     return this.#sizeBytes
   }
 
-  add(change: RowChange): void {
-    const { key, value, isNew } = change
-    const before = this.#latest.get(key)
-    if (before !== undefined) this.#sizeBytes -= bytesOf(before)
-    const wasNew = before === undefined ? isNew : before.isNew
-    if (value === undefined && wasNew) return void this.#latest.delete(key)
-    this.#latest.set(key, wasNew === isNew ? change : { key, value, isNew: wasNew })
+  /** To be made in this order. */
+  *all(): Generator<RowChange> {
+    for (const change of this.#noted) if (change !== undefined) yield change
+  }
+
+  add({ row, value, isNew }: RowChange): void {
+    const before = this.#take(row)
+    const wasNew = before?.isNew ?? isNew
+    if (value === undefined && wasNew) return
+    const change = { row, value, isNew: wasNew }
+    row.notedAt = this.#noted.push(change) - 1
     this.#sizeBytes += bytesOf(change)
+  }
+
+  #take(row: StateRow): RowChange | undefined {
+    // An array asked for what is at -1 looks for a property of that name, slowly.
+    const change = row.notedAt < 0 ? undefined : this.#noted[row.notedAt]
+    // What was noted elsewhere, of an earlier batch, has another row here.
+    if (change?.row !== row) return undefined
+    this.#noted[row.notedAt] = undefined
+    this.#sizeBytes -= bytesOf(change)
+    return change
   }
 }
 
-const bytesOf = ({ key, value }: RowChange): number => ROW_BYTES + key.length + (value?.length ?? 0)
+const bytesOf = ({ row, value }: RowChange): number => ROW_BYTES + row.key.length + (value?.length ?? 0)
 
 /** A row's share of the digest; defined by the state machine. */
 export type RowDigest = (key: RowKey, value: Uint8Array) => Hash64

@@ -4,7 +4,7 @@
 import { singleKeyOf } from '../../api/ranges.ts'
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { Change, KeyPointer, KeyRecord, RangeRead, ReadSet, RevisionId, RowKey } from '../../kv/types.ts'
+import type { Change, KeyPointer, KeyRecord, KvMeta, RangeRead, ReadSet, StateRow } from '../../kv/types.ts'
 import type { Cache } from './cache.ts'
 import { EncodedChanges } from './encoded-changes.ts'
 import type { KeyReader } from './key-reader.ts'
@@ -17,6 +17,8 @@ import type { Slot } from './slot.ts'
 import type { RowChange } from './rows.ts'
 import type { EntryChanges, Table } from './table.ts'
 
+/** What is kept of the memory that an entry took, for the next one. */
+const KEPT_BYTES_MAX = 2 * 1024 * 1024
 /** Keys of a range that are looked at between two turns of others. */
 const KEYS_PER_TURN = 512
 
@@ -31,9 +33,9 @@ export interface StagingOptions {
 
 export class Staging implements EntryChanges {
   readonly #options: StagingOptions
+  changes: Change[] = []
+  readonly encoded = new EncodedChanges()
   rows: RowChange[] = []
-  readonly changes = new EncodedChanges(0)
-  #lastAt: RevisionId | undefined
   /** What its commands see: what was fetched, or what the entry has left since, which is always whole. */
   #slots = new Map<KeyString, Slot>()
   #ranges = new Map<RangeRead, readonly KeyString[]>()
@@ -64,25 +66,30 @@ export class Staging implements EntryChanges {
     // Every put comes through here: messages are made only for claims that are broken.
     if (pointer.at.revision !== at.revision || pointer.at.sub !== at.sub)
       assert(false, `a pointer at revision ${pointer.at.revision} came with a record of revision ${at.revision}`)
-    const last = this.#lastAt
+    const last = this.changes.at(-1)?.record.at
     if (last !== undefined && !isRevisionBefore(last, at))
       assert(false, `change ${at.revision}/${at.sub} came after change ${last.revision}/${last.sub}`)
-    this.#lastAt = at
     this.#slots.set(change.record.key, change)
-    this.changes.add(change)
+    this.changes.push(change)
+    this.encoded.add(change)
   }
 
-  putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
-    assert(isRowKey(key), 'a row outside the keyspaces of rows')
-    this.rows.push({ key, value: value === undefined ? undefined : Buffer.from(value), isNew })
+  putRow(row: StateRow, value: Uint8Array | undefined, isNew: boolean): void {
+    assert(isRowKey(row.key), 'a row outside the keyspaces of rows')
+    this.rows.push({ row, value, isNew })
   }
 
-  /** The entry was committed, and the table holds what it left. */
-  clear(): void {
+  /** What the entry left goes into the table, and the cache learns of it. */
+  commit(meta: KvMeta): void {
+    const { table, cache } = this.#options
+    const { changes, encoded } = this
+    table.commit(this, meta)
+    for (const [nth, { record }] of changes.entries())
+      cache.set(record.key, encoded.pointerPayload(nth), encoded.storedRecord(nth))
     this.#slots = new Map()
+    this.changes = []
+    encoded.clear(KEPT_BYTES_MAX)
     this.rows = []
-    this.changes.clear()
-    this.#lastAt = undefined
     this.#ranges = new Map()
   }
 
@@ -160,10 +167,7 @@ export class Staging implements EntryChanges {
   /** What the entry has changed so far. */
   #changed(): Map<KeyString, Slot> {
     const changed = new Map<KeyString, Slot>()
-    for (let change = 0; change < this.changes.count; change++) {
-      const key = this.changes.key(change)
-      changed.set(key, this.#fetched(key))
-    }
+    for (const { record } of this.changes) changed.set(record.key, this.#fetched(record.key))
     return changed
   }
 
@@ -177,7 +181,7 @@ export class Staging implements EntryChanges {
   /** What is whole stays, even when a later step asks for the pointer alone: nothing is committed in between. */
   #pin(mark: number, key: KeyString, slot: Slot): void {
     const held = this.#slots.get(key)
-    if (held === undefined || !isWhole(held)) this.#slots.set(key, this.#options.table.findSince(mark, key) ?? slot)
+    if (held === undefined || !isWhole(held)) this.#slots.set(key, this.#options.table.find(key, mark) ?? slot)
   }
 
   /** What this entry left, or what was fetched for it: nothing newer can have been committed since. */

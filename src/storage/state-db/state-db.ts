@@ -13,6 +13,7 @@ import type {
   Revision,
   RevisionId,
   RowKey,
+  StateRow,
 } from '../../kv/types.ts'
 import type {
   Clock,
@@ -124,7 +125,6 @@ export class StateDb implements StateStore {
       gate,
       clock,
       table,
-      cache: this.#cache,
       batchBytes: limits.batchBytes,
       batchDelayMs: limits.batchDelayMs,
       tableBytesMax: limits.tableBytesMax,
@@ -158,6 +158,7 @@ export class StateDb implements StateStore {
       persistedRevision: () => this.#persistedMeta.revision,
       remove: (removal) => {
         this.#table.remove(removal)
+        for (const key of removal.keys) this.#cache.set(key)
         this.#writeBehind.changed()
       },
       onFailure: (error) => this.#fail(error),
@@ -204,8 +205,8 @@ export class StateDb implements StateStore {
     this.#staging.put(change)
   }
 
-  putRow(key: RowKey, value: Uint8Array | undefined, isNew: boolean): void {
-    this.#staging.putRow(key, value, isNew)
+  putRow(row: StateRow, value: Uint8Array | undefined, isNew: boolean): void {
+    this.#staging.putRow(row, value, isNew)
   }
 
   commitEntry(meta: KvMeta): void {
@@ -214,9 +215,8 @@ export class StateDb implements StateStore {
       meta.index > this.#meta.index && meta.revision >= this.#meta.revision,
       `entry ${meta.index} at revision ${meta.revision} was committed after entry ${this.#meta.index} at revision ${this.#meta.revision}`,
     )
-    this.#changesMade += this.#staging.changes.count
-    this.#table.commit(this.#staging, meta)
-    this.#staging.clear()
+    this.#changesMade += this.#staging.changes.length
+    this.#staging.commit(meta)
     this.#meta = meta
     if (meta.index % CHECKPOINT_INTERVAL === 0) {
       this.#checkpoints = [...this.#checkpoints, { index: meta.index, digest: meta.digest }].slice(-CHECKPOINTS_KEPT)

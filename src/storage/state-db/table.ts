@@ -5,30 +5,31 @@
 // from the disk, and must find out that it did (551 of 2,000 unguarded reads returned an overwritten value, measured).
 import { assert } from '../../lib/assert.ts'
 import type { KeyString } from '../../lib/bytes.ts'
-import type { KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
+import type { Change, KeyRecord, KvMeta, Revision, RevisionId } from '../../kv/types.ts'
 import type { DigestCheckpoint } from './meta-codec.ts'
 import { EncodedChanges } from './encoded-changes.ts'
 import type { ChangesPart } from './encoded-changes.ts'
+import { isRevisionBefore } from './keys.ts'
 import { EMPTY_OVERLAY, overlayWith } from './overlay.ts'
 import type { Overlay } from './overlay.ts'
 import { RowChanges } from './rows.ts'
 import type { RowChange } from './rows.ts'
-import { ABSENT } from './slot.ts'
+import { ABSENT, isSameChange } from './slot.ts'
 import type { Slot } from './slot.ts'
 
 /** What a removal of history costs in the table and in the batch. */
 const REMOVAL_BYTES = 32
-/** In place of a change: the key's pointer goes, because history needs its tombstone no more. */
-const REMOVED = -1
-/** Of the last generation's: one that becomes a little larger need not double its memory. */
-const EXPECTED_GROWTH = 1.25
-const EXPECTED_BYTES_MIN = 4_096
-const EXPECTED_BYTES_MAX = 8 * 1024 * 1024
+/** A generation may have the memory of one that was so many times as large. */
+const SPARE_FACTOR_MAX = 4
+/** What a key costs in the map that finds it. Measured, rounded up. */
+const FOUND_KEY_BYTES = 120
 
 export class Generation {
   readonly number: number
   /** Every change, in order. */
   readonly changes: EncodedChanges
+  /** Somebody was given the changes themselves, and not copies, and may look at them for as long as he likes. */
+  isShared = false
   readonly rows = new RowChanges()
   /** Records that history no longer needs. Nothing on disk leads to them any more. */
   readonly unneeded: UnneededRecords
@@ -37,23 +38,27 @@ export class Generation {
   checkpoints: readonly DigestCheckpoint[] | undefined
   /** For the next generation to remove, once this one is on disk: what leads to them goes with this one. */
   readonly unneededNext = nothingUnneeded()
-  /** The latest change of each key: overwrites collapse here. */
+  /** Changes that a later one of the generation overwrote. */
+  readonly #overwritten = new Set<number>()
+  /** Keys whose pointers go, because history needs their tombstones no more. */
+  readonly #removed = new Set<KeyString>()
+  /** The latest change of each key, of the first `#foundCount` changes: made when somebody asks, for the cache mostly knows. */
   readonly #latest = new Map<KeyString, number>()
+  #foundCount = 0
   /** Of the first `#frozenCount` changes. */
   #overlay: Overlay = EMPTY_OVERLAY
   #frozenCount = 0
 
-  /** `bytesExpected` is about how large its changes will be, as far as one can tell. */
-  constructor(number: number, bytesExpected: number, unneeded: UnneededRecords) {
+  /** `changes` are empty. */
+  constructor(number: number, unneeded: UnneededRecords, changes: EncodedChanges) {
     this.number = number
     this.unneeded = unneeded
-    const expected = Math.ceil(bytesExpected * EXPECTED_GROWTH)
-    this.changes = new EncodedChanges(Math.min(Math.max(expected, EXPECTED_BYTES_MIN), EXPECTED_BYTES_MAX))
+    this.changes = changes
   }
 
   get sizeBytes(): number {
     const removals = removalsOf(this.unneeded) + removalsOf(this.unneededNext)
-    return this.changes.sizeBytes + this.rows.sizeBytes + removals * REMOVAL_BYTES
+    return this.changes.sizeBytes + this.#latest.size * FOUND_KEY_BYTES + this.rows.sizeBytes + removals * REMOVAL_BYTES
   }
 
   get isEmpty(): boolean {
@@ -61,33 +66,47 @@ export class Generation {
   }
 
   slot(key: KeyString): Slot | undefined {
-    const change = this.#latest.get(key)
-    if (change === undefined) return undefined
-    return change === REMOVED ? ABSENT : this.changes.slot(change)
+    const change = this.#latestOf(key)
+    if (change === undefined) return this.#removed.has(key) ? ABSENT : undefined
+    this.isShared = true
+    return this.changes.slot(change)
   }
 
+  /** No later change of the generation overwrote it. */
   isLatest(change: number): boolean {
-    return this.#latest.get(this.changes.key(change)) === change
+    return !this.#overwritten.has(change)
   }
 
   /** Keys that lose their pointers. */
   removedKeys(): readonly KeyString[] {
-    if (this.unneededNext.records.length === 0) return []
-    return [...this.#latest].filter(([, change]) => change === REMOVED).map(([key]) => key)
+    // Only a tombstone that is on disk already is ever taken out, so a change of this generation came after that.
+    return [...this.#removed].filter((key) => this.#latestOf(key) === undefined)
   }
 
   /** Adds one entry. */
-  add({ changes, rows }: EntryChanges, meta: KvMeta): void {
-    const first = this.changes.count
-    this.changes.append(changes)
-    for (let change = 0; change < changes.count; change++) this.#latest.set(changes.key(change), first + change)
+  add({ changes, encoded, rows }: EntryChanges, meta: KvMeta): void {
+    this.changes.append(encoded)
+    for (const { record } of changes) this.#overwrite(record.predecessor)
     for (const row of rows) this.rows.add(row)
     this.meta = meta
   }
 
+  #overwrite(at: RevisionId | undefined): void {
+    if (at === undefined || isRevisionBefore(at, this.changes.at(0))) return
+    const change = this.changes.lowerBound(at)
+    assert(isSameChange(this.changes.at(change), at), 'a change overwrote one that was never made')
+    this.#overwritten.add(change)
+  }
+
+  #latestOf(key: KeyString): number | undefined {
+    const { changes } = this
+    for (; this.#foundCount < changes.count; this.#foundCount++)
+      this.#latest.set(changes.key(this.#foundCount), this.#foundCount)
+    return this.#latest.get(key)
+  }
+
   remove({ records, keys, purgedLists, progress }: HistoryRemoval): void {
-    // Only a tombstone that is on disk already is ever taken out, so none of this generation.
-    for (const key of keys) this.#latest.set(key, REMOVED)
+    for (const key of keys) this.#removed.add(key)
     for (const at of records) this.unneededNext.records.push(at)
     for (const last of purgedLists) this.unneededNext.purgedLists.push(last)
     this.unneededNext.progress = progress
@@ -95,6 +114,7 @@ export class Generation {
 
   /** What was gathered so far in the order of its keys. Made anew only when something came. */
   freeze(): Overlay {
+    this.isShared = true
     const { changes } = this
     const changed = new Map<KeyString, Slot>()
     for (; this.#frozenCount < changes.count; this.#frozenCount++)
@@ -127,7 +147,10 @@ export interface FrozenTable {
 
 /** What one entry leaves behind. */
 export interface EntryChanges {
-  readonly changes: EncodedChanges
+  /** In order. */
+  readonly changes: readonly Change[]
+  /** The same ones. */
+  readonly encoded: EncodedChanges
   /** In order. */
   readonly rows: readonly RowChange[]
 }
@@ -144,8 +167,10 @@ export interface HistoryRemoval {
 }
 
 export class Table {
-  #gathering = new Generation(1, 0, nothingUnneeded())
+  #gathering = new Generation(1, nothingUnneeded(), new EncodedChanges())
   #writing: Generation | undefined
+  /** Nobody looks at them any more: for the next generation, which spares the garbage collector megabytes beside the heap. */
+  #spare: EncodedChanges | undefined
   /** On disk, but younger than the start of a read that is still under way. Oldest first. */
   #retained: Generation[] = []
   /** Reads under way, counted by the oldest generation that was not on disk when they began. */
@@ -165,8 +190,20 @@ export class Table {
     return size
   }
 
-  find(key: KeyString): Slot | undefined {
-    return this.#gathering.slot(key) ?? this.#writing?.slot(key)
+  /**
+   * What is not known to be on disk of the key; with a mark what was committed since then, too (or was not yet on disk then): newer
+   * than what the disk said.
+   */
+  find(key: KeyString, since = Infinity): Slot | undefined {
+    const live = this.#gathering.slot(key) ?? this.#writing?.slot(key)
+    if (live !== undefined) return live
+    for (let at = this.#retained.length - 1; at >= 0; at--) {
+      const generation = this.#retained[at]!
+      if (generation.number < since) return undefined
+      const slot = generation.slot(key)
+      if (slot !== undefined) return slot
+    }
+    return undefined
   }
 
   /** Everything that is not known to be on disk, as it is now. */
@@ -184,6 +221,7 @@ export class Table {
   recordsFrom(from: Revision): readonly ChangesPart[] {
     const start = { revision: from, sub: 0 }
     const parts = this.#newestFirst().reverse()
+    for (const part of parts) part.isShared = true
     return parts.map(({ changes }) => ({ changes, from: changes.lowerBound(start), to: changes.count }))
   }
 
@@ -201,7 +239,11 @@ export class Table {
     assert(this.#writing === undefined, 'a second generation was cut while one is being written')
     const generation = this.#gathering
     this.#writing = generation
-    this.#gathering = new Generation(generation.number + 1, generation.changes.encodedBytes, generation.unneededNext)
+    this.#gathering = new Generation(
+      generation.number + 1,
+      generation.unneededNext,
+      this.#changesLike(generation.changes),
+    )
     return generation
   }
 
@@ -211,6 +253,7 @@ export class Table {
     assert(generation !== undefined, 'no generation is being written')
     this.#writing = undefined
     if (this.#oldestMark() <= generation.number) this.#retained.push(generation)
+    else this.#forget(generation)
   }
 
   /** A read of the disk begins: from here on every commit is remembered until {@link release}. */
@@ -227,25 +270,25 @@ export class Table {
     else this.#marks.delete(mark)
     if (this.#retained.length === 0) return
     const oldest = this.#oldestMark()
-    this.#retained = this.#retained.filter((generation) => generation.number >= oldest)
-  }
-
-  /** What was committed to the key since the mark (or was not yet on disk then): newer than what the disk said. */
-  findSince(mark: number, key: KeyString): Slot | undefined {
-    const live = this.find(key)
-    if (live !== undefined) return live
-    for (let at = this.#retained.length - 1; at >= 0; at--) {
-      const generation = this.#retained[at]!
-      if (generation.number < mark) return undefined
-      const slot = generation.slot(key)
-      if (slot !== undefined) return slot
-    }
-    return undefined
+    while (this.#retained.length > 0 && this.#retained[0]!.number < oldest) this.#forget(this.#retained.shift()!)
   }
 
   /** What is not known to be on disk. */
   #newestFirst(): Generation[] {
     return this.#writing === undefined ? [this.#gathering] : [this.#gathering, this.#writing]
+  }
+
+  #forget(generation: Generation): void {
+    if (!generation.isShared) this.#spare = generation.changes
+  }
+
+  /** Empty, for about as many. */
+  #changesLike(before: EncodedChanges): EncodedChanges {
+    const spare = this.#spare
+    if (spare === undefined) return new EncodedChanges(before)
+    this.#spare = undefined
+    spare.clear(SPARE_FACTOR_MAX * before.encodedBytes)
+    return spare
   }
 
   #oldestMark(): number {

@@ -6,7 +6,6 @@ import { ByteWriter } from '../../lib/bytes.ts'
 import { deferred } from '../../lib/deferred.ts'
 import type { Deferred } from '../../lib/deferred.ts'
 import type { Clock, Timer } from '../../node/ports.ts'
-import type { Cache } from './cache.ts'
 import type { CallGate } from './call-gate.ts'
 import type { Engine } from './engine.ts'
 import { encodeGeneration } from './generation-encoder.ts'
@@ -19,8 +18,6 @@ export interface WriteBehindOptions {
   readonly gate: CallGate
   readonly clock: Clock
   readonly table: Table
-  /** Learns what leaves the table. */
-  readonly cache: Cache
   readonly batchBytes: number
   readonly batchDelayMs: number
   readonly tableBytesMax: number
@@ -138,9 +135,9 @@ export class WriteBehind {
   }
 
   async #write(generation: Generation): Promise<void> {
-    const { engine, gate, clock, cache } = this.#options
+    const { engine, gate, clock } = this.#options
     const batch = engine.batch()
-    for (const _turn of encodeGeneration(generation, batch, cache)) {
+    for (const _turn of encodeGeneration(generation, batch)) {
       await new Promise<void>((resolve) => clock.soon(resolve))
     }
     const witnesses = addWitness(batch, this.#writer, this.#witnesses, generation.changes.records)

@@ -6,7 +6,7 @@ import { Cache } from '../../../src/storage/state-db/cache.ts'
 import { KeyFilter } from '../../../src/storage/state-db/key-filter.ts'
 import { encodePointer, encodeRecord } from '../../../src/storage/state-db/record-codec.ts'
 import type { Slot } from '../../../src/storage/state-db/slot.ts'
-import { StoredPairs } from '../../../src/storage/state-db/stored-value.ts'
+import { payloadIn, StoredPairs } from '../../../src/storage/state-db/stored-value.ts'
 
 const row = new StoredPairs()
 
@@ -24,9 +24,9 @@ function recordOf(key: string, revision: number, value: Buffer): KeyRecord {
   return { at, key, value, createRevision, version, ...rest }
 }
 
-function storedPointer(key: string, revision: number): Buffer {
+function pointerPayload(key: string, revision: number): Uint8Array {
   encodePointer(row, key, pointerOf(revision))
-  return Buffer.from(row.value)
+  return payloadIn(Buffer.from(row.value))
 }
 
 function storedRecord(key: string, revision: number, value: Buffer): Buffer {
@@ -35,7 +35,7 @@ function storedRecord(key: string, revision: number, value: Buffer): Buffer {
 }
 
 function put(cache: Cache, key: string, revision: number, value: Buffer): void {
-  cache.set(key, storedPointer(key, revision), storedRecord(key, revision, value))
+  cache.set(key, pointerPayload(key, revision), storedRecord(key, revision, value))
 }
 
 /** As often as it takes where there is not room for all. */
@@ -68,7 +68,7 @@ describe('the cache', () => {
             put(cache, key, revision, value)
             latest.set(key, { revision, value })
           } else if (kind === 'pointer') {
-            cache.set(key, storedPointer(key, revision))
+            cache.set(key, pointerPayload(key, revision))
             latest.set(key, { revision, value })
           } else if (kind === 'absent') {
             cache.set(key)
@@ -121,7 +121,7 @@ describe('the cache', () => {
     put(cache, 'a', 3, Buffer.alloc(5_000))
     expect(cache.get('a', true)).toEqual({ pointer: pointerOf(3), record: undefined })
     const long = 'k'.repeat(4_000)
-    cache.set(long, storedPointer(long, 4))
+    cache.set(long, pointerPayload(long, 4))
     expect(cache.get(long, true)).toBeUndefined()
   })
 
@@ -162,7 +162,7 @@ describe('the cache', () => {
   it('keeps both of a key that is put again while its record is read', () => {
     const cache = cacheOf(20_000)
     for (let nth = 0; nth < 1_000; nth++) put(cache, `key-${nth}`, nth + 2, Buffer.alloc(100))
-    cache.set('a', storedPointer('a', 2_000))
+    cache.set('a', pointerPayload('a', 2_000))
     put(cache, 'a', 2_001, Buffer.from('not asked for'))
     expect(cache.get('a', true)?.record).toBeUndefined()
     attachOften(cache, 'a', 2_001, Buffer.from('now it is'))
@@ -172,7 +172,7 @@ describe('the cache', () => {
 
   it('attaches a record to the pointer that names it, and to no other', () => {
     const cache = cacheOf(8_000)
-    cache.set('a', storedPointer('a', 5))
+    cache.set('a', pointerPayload('a', 5))
     cache.attach('a', { revision: 4, sub: 0 }, storedRecord('a', 4, Buffer.from('older')))
     expect(cache.get('a', true)?.record).toBeUndefined()
     cache.attach('a', { revision: 5, sub: 0 }, storedRecord('a', 5, Buffer.from('right')))

@@ -39,14 +39,14 @@ function changesOf(steps: readonly Written[]): Change[] {
 
 /** Some of them added one by one, the rest by way of another list that was in use before. */
 function encoded(changes: readonly Change[], own: number): EncodedChanges {
-  const all = new EncodedChanges(0)
+  const all = new EncodedChanges()
   for (const change of changes.slice(0, own)) all.add(change)
-  const others = new EncodedChanges(0)
+  const others = new EncodedChanges()
   for (const change of changes) others.add(change)
-  others.clear()
+  others.clear(4_096)
   for (const change of changes.slice(own)) others.add(change)
   all.append(others)
-  others.clear()
+  others.clear(4_096)
   for (const change of changes) others.add(change)
   return all
 }
@@ -94,17 +94,17 @@ describe('encoded changes', () => {
 
   it('give records that do not change when the list begins anew', () => {
     const [change] = changesOf([{ key: 'a', value: Buffer.from('before'), step: 1, isSameRevision: false }])
-    const list = new EncodedChanges(0)
+    const list = new EncodedChanges()
     list.add(change!)
     const { record } = list.slot(0)
-    list.clear()
+    list.clear(4_096)
     for (const other of changesOf([{ key: 'b', value: Buffer.from('behind'), step: 1, isSameRevision: false }]))
       list.add(other)
     expect(record).toEqual(change!.record)
   })
 
   it('count the bytes of what they hold', () => {
-    const list = new EncodedChanges(0)
+    const list = new EncodedChanges()
     const before = list.sizeBytes
     for (const change of changesOf([{ key: 'a', value: Buffer.alloc(5_000), step: 1, isSameRevision: false }]))
       list.add(change)

@@ -1,6 +1,7 @@
 // The rows beside the keys: they live and die with the entry that wrote them, move with the state, and are not believed blindly.
 import { afterEach, describe, expect, it } from 'vitest'
 import { RowChanges } from '../../../src/storage/state-db/rows.ts'
+import type { StateRow } from '../../../src/kv/types.ts'
 import type { RowChange } from '../../../src/storage/state-db/rows.ts'
 import { rowKeyBytes } from '../../../src/storage/state-db/keys.ts'
 import { HOMES, Writer, countRows, memoryHome, transfer, until } from './support.ts'
@@ -51,7 +52,7 @@ describe.each(HOMES)('the rows over %s', (_name, makeHome) => {
     expect(shown(rows)).toEqual({ 'l\0\xff': 'lease', 'q\x80': 'new', s: '' })
     expect([...rows.keys()]).toEqual(['l\0\xff', 'q\x80', 's'])
     expect(() => again.takeRows()).toThrow(/taken once already/)
-    expect(() => again.putRow('kkey', bytes('x'), true)).toThrow(/keyspaces of rows/)
+    expect(() => again.putRow({ key: 'kkey', notedAt: -1 }, bytes('x'), true)).toThrow(/keyspaces of rows/)
     await again.close()
   })
 
@@ -78,18 +79,6 @@ describe.each(HOMES)('the rows over %s', (_name, makeHome) => {
     await store.close()
   })
 
-  it('keep their own copy of what the state machine gave', async () => {
-    const home = await fresh(makeHome)
-    const { current: store } = await home.open()
-    const value = bytes('value')
-    new Writer(store).rows([['l1', undefined, value]])
-    value.fill(0)
-    await store.close()
-    const { current: again } = await home.open()
-    expect(shown(again.takeRows())).toEqual({ l1: 'value' })
-    await again.close()
-  })
-
   it('move with the state, counted and checked against its digest', async () => {
     const source = await (await fresh(makeHome)).open()
     const target = await (await fresh(makeHome)).open()
@@ -114,31 +103,64 @@ describe.each(HOMES)('the rows over %s', (_name, makeHome) => {
   })
 })
 
-const change = (value: string | undefined, isNew: boolean): RowChange => ({
-  key: 's1',
+const rowOf = (key: string): StateRow => ({ key, notedAt: -1 })
+
+const change = (row: StateRow, value: string | undefined, isNew: boolean): RowChange => ({
+  row,
   value: value === undefined ? value : bytes(value),
   isNew,
 })
 
+const shownChanges = (changes: RowChanges): (string | undefined)[][] =>
+  [...changes.all()].map(({ row, value }) => [row.key, value && Buffer.from(value).toString()])
+
 describe('changes of rows, taken together', () => {
   it('leave nothing of a row that came and went', () => {
     const changes = new RowChanges()
-    changes.add(change('a', true))
-    changes.add(change('b', false))
-    changes.add(change(undefined, false))
-    expect([...changes.latest]).toEqual([])
+    const [brief, other] = [rowOf('s1'), rowOf('s2')]
+    changes.add(change(brief, 'a', true))
+    changes.add(change(other, 'x', true))
+    changes.add(change(brief, 'b', false))
+    changes.add(change(brief, undefined, false))
+    expect(shownChanges(changes)).toEqual([['s2', 'x']])
+    changes.add(change(other, undefined, false))
+    expect(shownChanges(changes)).toEqual([])
     expect(changes.sizeBytes).toBe(0)
-    changes.add(change('c', true))
-    expect([...changes.latest]).toEqual([change('c', true)])
+    changes.add(change(brief, 'c', true))
+    expect(shownChanges(changes)).toEqual([['s1', 'c']])
   })
 
   it('remove a row that was there before, also when it came back meanwhile', () => {
     const changes = new RowChanges()
-    changes.add(change(undefined, false))
-    changes.add(change('a', true))
-    expect([...changes.latest]).toEqual([change('a', false)])
-    changes.add(change(undefined, false))
-    expect([...changes.latest]).toEqual([change(undefined, false)])
+    const row = rowOf('s1')
+    changes.add(change(row, undefined, false))
+    changes.add(change(row, 'a', true))
+    expect(shownChanges(changes)).toEqual([['s1', 'a']])
+    changes.add(change(row, undefined, false))
+    expect(shownChanges(changes)).toEqual([['s1', undefined]])
+  })
+
+  it('remove a row that an earlier batch wrote', () => {
+    const row = rowOf('s1')
+    new RowChanges().add(change(row, 'a', true))
+    const later = new RowChanges()
+    later.add(change(rowOf('s2'), 'x', true))
+    later.add(change(row, undefined, false))
+    expect(shownChanges(later)).toEqual([
+      ['s2', 'x'],
+      ['s1', undefined],
+    ])
+  })
+
+  it('end as the last change of a key says, whatever objects name it', () => {
+    const changes = new RowChanges()
+    const [first, second] = [rowOf('s1'), rowOf('s1')]
+    changes.add(change(first, 'a', true))
+    changes.add(change(second, undefined, false))
+    changes.add(change(first, 'b', true))
+    expect(shownChanges(changes).at(-1)).toEqual(['s1', 'b'])
+    changes.add(change(second, undefined, false))
+    expect(shownChanges(changes).at(-1)).toEqual(['s1', undefined])
   })
 })
 
@@ -163,7 +185,7 @@ describe('D5: damaged rows', () => {
       const { current: store } = await (await memoryHome()).open()
       const writer = new Writer(store)
       writer.rows([['lrow', undefined, bytes('value')]])
-      for (const [key, , after] of rows) store.putRow(key, after, false)
+      for (const [key, , after] of rows) store.putRow({ key, notedAt: -1 }, after, false)
       // As if the state machine had not noticed.
       store.commitEntry({ ...store.meta, index: store.meta.index + 1 })
       await store.drain()

@@ -30,7 +30,7 @@ describe.each(HOMES)('the state store over %s', (_name, makeHome) => {
     const { current: store } = await home.open()
     const writer = new Writer(store)
     await writer.entry([['a', bytes('1')]])
-    await store.prefetch({ pointers: ['a'], records: [], ranges: [] })
+    await store.prefetch({ pointers: [], records: ['a'], ranges: [] })
     const before = store.latestRecord('a')
     store.put({
       pointer: { ...store.pointer('a')!, at: { revision: 3, sub: 0 } },

@@ -109,7 +109,7 @@ export class Writer {
     for (const [key, before, after] of rows) {
       if (before !== undefined) live = subtractHash(live, rowDigest(key, before))
       if (after !== undefined) live = addHash(live, rowDigest(key, after))
-      this.#store.putRow(key, after, before === undefined)
+      this.#store.putRow({ key, notedAt: -1 }, after, before === undefined)
     }
     const next = { ...meta, index: meta.index + 1, digest: { ...meta.digest, live } }
     this.#store.commitEntry(next)
